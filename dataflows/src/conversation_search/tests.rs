@@ -1,0 +1,199 @@
+//! Delta tables: row changes per time, and the document changes expected of each.
+
+use super::*;
+use crate::row::Row;
+use crate::value::Value;
+use differential_dataflow::input::InputSession;
+use std::sync::{Arc, Mutex};
+
+/// A change of a row by short names: `U` user, `C` conversation of user, `I` item of conversation.
+#[derive(Clone, Copy)]
+enum Change {
+    /// user, name
+    U(u8, &'static str),
+    /// conversation, user, closed
+    C(u8, u8, bool),
+    /// item, conversation, type, created at
+    I(u8, u8, ItemType, i64),
+}
+use Change::{C, I, U};
+use ItemType::{Message, Review, ReviewInvite};
+
+/// What is expected: document, user, step, name, diff.
+type Expected = (u8, u8, Step, &'static str, isize);
+
+fn uid(n: u8) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes[15] = n;
+    Uuid(bytes)
+}
+
+/// Runs `view` over `steps`, each a time's row changes with their diffs, and returns each time's document changes.
+fn run(view: ConversationSearch, steps: Vec<Vec<(Change, isize)>>, workers: usize) -> Vec<Vec<(ConversationDocument, isize)>> {
+    let seen = Arc::new(Mutex::new(vec![Vec::new(); steps.len()]));
+    let sink = Arc::clone(&seen);
+    timely::execute(timely::Config::process(workers), move |worker| {
+        let mut users = InputSession::<Time, (Uuid, User), isize>::new();
+        let mut conversations = InputSession::<Time, (Uuid, Conversation), isize>::new();
+        let mut items = InputSession::<Time, (Uuid, Item), isize>::new();
+        let sink = Arc::clone(&sink);
+        worker.dataflow::<Time, _, _>(|scope| {
+            let tables = (users.to_collection(scope), conversations.to_collection(scope), items.to_collection(scope));
+            let documents = view.build(tables).consolidate();
+            documents.inspect(move |(document, time, diff)| {
+                sink.lock().unwrap()[*time as usize].push((document.clone(), *diff));
+            });
+        });
+        for (time, changes) in steps.iter().enumerate() {
+            for (at, (change, diff)) in changes.iter().enumerate() {
+                if at % worker.peers() != worker.index() {
+                    continue;
+                }
+                match *change {
+                    U(u, name) => users.update((uid(u), User { extra: name_of(&view, name) }), *diff),
+                    C(c, u, closed) => conversations
+                        .update((uid(c), Conversation { user_uid: uid(u), closed, extra: Extra::default() }), *diff),
+                    I(i, c, kind, created_at) => {
+                        items.update((uid(i), Item { conversation_uid: uid(c), kind, created_at }), *diff);
+                    }
+                }
+            }
+            let next = time as Time + 1;
+            users.advance_to(next);
+            conversations.advance_to(next);
+            items.advance_to(next);
+            users.flush();
+            conversations.flush();
+            items.flush();
+        }
+    })
+    .unwrap();
+    let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+    seen.iter_mut().for_each(|step| step.sort());
+    seen
+}
+
+fn name_of(view: &ConversationSearch, name: &str) -> Extra {
+    Extra(view.user_columns.iter().map(|_| Value::Text(name.into())).collect())
+}
+
+fn check(view: ConversationSearch, table: Vec<(Vec<(Change, isize)>, Vec<Expected>)>) {
+    let (steps, expected): (Vec<_>, Vec<_>) = table.into_iter().unzip();
+    for workers in [1, 2, 4] {
+        let seen = run(view.clone(), steps.clone(), workers);
+        for (time, (seen, expected)) in seen.into_iter().zip(&expected).enumerate() {
+            let mut expected: Vec<_> = expected
+                .iter()
+                .map(|&(c, u, step, name, diff)| {
+                    let extra = name_of(&view, name);
+                    (ConversationDocument { conversation_uid: uid(c), user_uid: uid(u), step, extra }, diff)
+                })
+                .collect();
+            expected.sort();
+            assert_eq!(seen, expected, "at time {time}, {workers} workers");
+        }
+    }
+}
+
+fn plain() -> ConversationSearch {
+    ConversationSearch::default()
+}
+
+#[test]
+fn a_document_stands_while_user_conversation_and_item_do() {
+    use Step::NeedsReviewInvite as Invite;
+    check(plain(), vec![
+        (vec![(U(1, ""), 1), (C(1, 1, false), 1)], vec![]),
+        (vec![(I(1, 1, Message, 10), 1)], vec![(1, 1, Invite, "", 1)]),
+        (vec![(U(1, ""), -1)], vec![(1, 1, Invite, "", -1)]),
+        (vec![(U(1, ""), 1)], vec![(1, 1, Invite, "", 1)]),
+        (vec![(C(1, 1, false), -1), (C(1, 1, true), 1)], vec![(1, 1, Invite, "", -1)]),
+        (vec![(C(1, 1, true), -1), (C(1, 1, false), 1)], vec![(1, 1, Invite, "", 1)]),
+        (vec![(I(1, 1, Message, 10), -1)], vec![(1, 1, Invite, "", -1)]),
+    ]);
+}
+
+#[test]
+fn the_step_follows_the_newest_of_each_type() {
+    use Step::*;
+    check(plain(), vec![
+        (vec![(U(1, ""), 1), (C(1, 1, false), 1), (I(1, 1, Message, 10), 1)], vec![(1, 1, NeedsReviewInvite, "", 1)]),
+        (vec![(I(2, 1, ReviewInvite, 20), 1)], vec![(1, 1, NeedsReviewInvite, "", -1), (1, 1, NeedsReview, "", 1)]),
+        (vec![(I(3, 1, Review, 30), 1)], vec![(1, 1, NeedsReview, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
+        (vec![(I(4, 1, Message, 40), 1)], vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, Finished, "", 1)]),
+        // An older message changes nothing.
+        (vec![(I(5, 1, Message, 5), 1)], vec![]),
+        (vec![(I(4, 1, Message, 40), -1)], vec![(1, 1, Finished, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
+        (vec![(I(6, 1, ReviewInvite, 31), 1)], vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, NeedsReview, "", 1)]),
+    ]);
+}
+
+#[test]
+fn equal_times_are_decided_by_the_uid() {
+    use Step::*;
+    check(plain(), vec![
+        (
+            vec![(U(1, ""), 1), (C(1, 1, false), 1), (I(7, 1, ReviewInvite, 10), 1), (I(3, 1, Review, 10), 1)],
+            vec![(1, 1, NeedsReview, "", 1)],
+        ),
+        (vec![(I(9, 1, Review, 10), 1)], vec![(1, 1, NeedsReview, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
+        (vec![(I(8, 1, Message, 10), 1)], vec![]),
+        (vec![(I(10, 1, Message, 10), 1)], vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, Finished, "", 1)]),
+    ]);
+}
+
+#[test]
+fn moving_an_item_or_a_conversation_changes_both_ends() {
+    use Step::NeedsReviewInvite as Invite;
+    check(plain(), vec![
+        (
+            vec![(U(1, ""), 1), (U(2, ""), 1), (C(1, 1, false), 1), (C(2, 2, false), 1), (I(1, 1, Message, 10), 1)],
+            vec![(1, 1, Invite, "", 1)],
+        ),
+        (
+            vec![(I(1, 1, Message, 10), -1), (I(1, 2, Message, 10), 1)],
+            vec![(1, 1, Invite, "", -1), (2, 2, Invite, "", 1)],
+        ),
+        (vec![(C(2, 2, false), -1), (C(2, 1, false), 1)], vec![(2, 2, Invite, "", -1), (2, 1, Invite, "", 1)]),
+    ]);
+}
+
+#[test]
+fn an_included_column_rewrites_the_documents_of_its_user() {
+    use Step::NeedsReviewInvite as Invite;
+    let view = plain().include("users.name").unwrap();
+    check(view, vec![
+        (
+            vec![(U(1, "Ada"), 1), (C(1, 1, false), 1), (C(2, 1, false), 1), (I(1, 1, Message, 1), 1), (I(2, 2, Message, 1), 1)],
+            vec![(1, 1, Invite, "Ada", 1), (2, 1, Invite, "Ada", 1)],
+        ),
+        (
+            vec![(U(1, "Ada"), -1), (U(1, "Bea"), 1)],
+            vec![(1, 1, Invite, "Ada", -1), (1, 1, Invite, "Bea", 1), (2, 1, Invite, "Ada", -1), (2, 1, Invite, "Bea", 1)],
+        ),
+    ]);
+}
+
+#[test]
+fn conversations_without_items_are_kept_when_asked_for() {
+    use Step::*;
+    check(plain().zero_items(ZeroItems::NeedsReviewInvite), vec![
+        (vec![(U(1, ""), 1), (C(1, 1, false), 1)], vec![(1, 1, NeedsReviewInvite, "", 1)]),
+        (vec![(I(1, 1, ReviewInvite, 1), 1)], vec![(1, 1, NeedsReviewInvite, "", -1), (1, 1, NeedsReview, "", 1)]),
+    ]);
+}
+
+#[test]
+fn a_type_that_is_none_of_the_three_is_refused() {
+    let mut values = [Value::Uuid(uid(1)), Value::Text("note".into()), Value::Timestamp(0)];
+    let refused = Item::read(&mut values).unwrap_err();
+    assert_eq!(refused.to_string(), "column `type`: `note` is not message, review_invite or review");
+}
+
+#[test]
+fn options_say_what_they_may_be() {
+    assert!(matches!(plain().include("name"), Err(OptionError::Include(_))));
+    assert!(matches!(plain().include("conversation_items.body"), Err(OptionError::Include(_))));
+    assert!(matches!(plain().include("users.step"), Err(OptionError::FieldTwice(_))));
+    assert!("sometimes".parse::<ZeroItems>().is_err());
+}

@@ -1,0 +1,207 @@
+//! Column values as they come out of a change record, and what a view asks of a column.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A uuid as its 16 bytes: a third of the text's size, and ordered as Postgres orders uuids.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Uuid(pub [u8; 16]);
+
+impl Uuid {
+    /// Reads the 36-character hyphenated form, in either case; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Uuid> {
+        let text = text.as_bytes();
+        if text.len() != 36 {
+            return None;
+        }
+        let mut bytes = [0u8; 16];
+        let mut digits = 0;
+        for (at, &c) in text.iter().enumerate() {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                if c != b'-' {
+                    return None;
+                }
+                continue;
+            }
+            let digit = (c as char).to_digit(16)? as u8;
+            let byte = bytes.get_mut(digits / 2)?;
+            *byte = *byte << 4 | digit;
+            digits += 1;
+        }
+        Some(Uuid(bytes))
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, byte) in self.0.iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a view needs of a column; the decoder turns the record's spelling into it or refuses the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A uuid: [`Value::Uuid`].
+    Uuid,
+    /// Text: [`Value::Text`].
+    Text,
+    /// A whole number: [`Value::Integer`].
+    Integer,
+    /// An instant, as microseconds since 1970 UTC: [`Value::Timestamp`]. Accepts ISO-8601 text (`timestamptz`) and
+    /// whole microseconds (`timestamp`).
+    Timestamp,
+    /// Only whether the column is null: [`Value::Bool`], true when it is not.
+    Present,
+    /// Whatever JSON the record holds, for columns that are only passed on to the document.
+    Any,
+}
+
+/// A column a view reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The column's name in the source table.
+    pub name: Cow<'static, str>,
+    /// What its values must be.
+    pub kind: Kind,
+    /// Whether null is a value of it; elsewhere null is a bad record.
+    pub nullable: bool,
+}
+
+impl Column {
+    /// A column that is never null.
+    pub fn required(name: impl Into<Cow<'static, str>>, kind: Kind) -> Column {
+        Column { name: name.into(), kind, nullable: false }
+    }
+
+    /// A column that may be null.
+    pub fn nullable(name: impl Into<Cow<'static, str>>, kind: Kind) -> Column {
+        Column { name: name.into(), kind, nullable: true }
+    }
+}
+
+/// One column's value. The order is only there so that rows can be sorted and consolidated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Value {
+    /// Postgres did not send it (an unchanged TOAST value). Never null, never shown: it is filled from the stored row.
+    #[default]
+    Unknown,
+    /// SQL null.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A whole number that fits 64 bits.
+    Integer(i64),
+    /// Any other number, by its JSON text.
+    Number(Box<str>),
+    /// Text.
+    Text(Box<str>),
+    /// A uuid.
+    Uuid(Uuid),
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Timestamp(i64),
+    /// An array or object, by its JSON text without spaces.
+    Json(Box<str>),
+}
+
+/// Why a row could not be made of the values of its columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadValue {
+    /// The column.
+    pub column: Cow<'static, str>,
+    /// What is wrong with it, in words.
+    pub reason: String,
+}
+
+impl BadValue {
+    /// A bad value of `column`.
+    pub fn new(column: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> BadValue {
+        BadValue { column: column.into(), reason: reason.into() }
+    }
+}
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "column `{}`: {}", self.column, self.reason)
+    }
+}
+
+impl std::error::Error for BadValue {}
+
+impl Value {
+    fn expected(&self, column: &'static str, what: &str) -> BadValue {
+        BadValue::new(column, format!("expected {what}, found {self:?}"))
+    }
+
+    /// Takes the uuid out of the value of `column`.
+    pub fn take_uuid(&mut self, column: &'static str) -> Result<Uuid, BadValue> {
+        match self {
+            Value::Uuid(uuid) => Ok(*uuid),
+            other => Err(other.expected(column, "a uuid")),
+        }
+    }
+
+    /// Takes the instant out of the value of `column`, in microseconds since 1970 UTC.
+    pub fn take_timestamp(&mut self, column: &'static str) -> Result<i64, BadValue> {
+        match self {
+            Value::Timestamp(micros) => Ok(*micros),
+            other => Err(other.expected(column, "a timestamp")),
+        }
+    }
+
+    /// Takes the boolean out of the value of `column`.
+    pub fn take_bool(&mut self, column: &'static str) -> Result<bool, BadValue> {
+        match self {
+            Value::Bool(bool) => Ok(*bool),
+            other => Err(other.expected(column, "a boolean")),
+        }
+    }
+
+    /// Takes the whole number out of the value of `column`.
+    pub fn take_integer(&mut self, column: &'static str) -> Result<i64, BadValue> {
+        match self {
+            Value::Integer(integer) => Ok(*integer),
+            other => Err(other.expected(column, "a whole number")),
+        }
+    }
+
+    /// Takes the text out of the value of `column`.
+    pub fn take_text(&mut self, column: &'static str) -> Result<Box<str>, BadValue> {
+        match std::mem::take(self) {
+            Value::Text(text) => Ok(text),
+            other => Err(other.expected(column, "text")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_reads_and_prints_the_hyphenated_form() {
+        let text = "ef810ecd-ea7d-452d-a884-ace91ac23627";
+        let uuid = Uuid::parse(text).unwrap();
+        assert_eq!(uuid.to_string(), text);
+        assert_eq!(Uuid::parse(&text.to_uppercase()), Some(uuid));
+    }
+
+    #[test]
+    fn anything_else_is_no_uuid() {
+        for text in ["", "ef810ecd", "ef810ecdea7d452da884ace91ac23627", "ef810ecd-ea7d-452d-a884-ace91ac2362g", "ef810ecd-ea7d-452d-a884+ace91ac23627"] {
+            assert_eq!(Uuid::parse(text), None, "{text}");
+        }
+    }
+}
