@@ -17,6 +17,9 @@ mod row;
 mod value;
 mod view;
 
+/// The library of [`View::build`]; its version is the engine's.
+pub use differential_dataflow;
+
 pub use conversation_search::{
     Conversation, ConversationDocument, ConversationSearch, Item, ItemType, OptionError, Step, User, ZeroItems,
 };

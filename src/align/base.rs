@@ -1,0 +1,89 @@
+//! The initial snapshot: loaded in pieces, shown as one.
+//!
+//! A connector killed inside its snapshot takes a new one. Attempts are told apart by their LSN, and only the greatest is
+//! ever shown. Rows are let into the dataflow while they arrive, at internal times, so that state builds without holding
+//! the snapshot twice; a later attempt resets what an earlier one loaded.
+
+use super::{AlignError, AlignOptions, Closing};
+use crate::time::{HYDRATION_END, Lsn, Time};
+
+/// Rows let in at one internal time.
+const LOAD_ROWS: u64 = 1 << 16;
+
+#[derive(Default)]
+pub(super) struct Base {
+    published: Option<Lsn>,
+    /// The greatest attempt seen.
+    attempt: Option<Lsn>,
+    /// Whether the marker `last` of that attempt was read.
+    last: bool,
+    /// Whether any change of the stream was read: then an attempt was completed.
+    stream: bool,
+    /// Whether a change was read that nothing was committed before: the log starts where the snapshot ended.
+    from_the_start: bool,
+    rows: u64,
+    loads: Time,
+    /// The attempt of which rows were let in.
+    loaded: Option<Lsn>,
+}
+
+impl Base {
+    /// The LSN of the snapshot that was shown.
+    pub(super) fn published(&self) -> Option<Lsn> {
+        self.published
+    }
+
+    /// The last internal time used.
+    pub(super) fn loads(&self) -> Time {
+        self.loads
+    }
+
+    pub(super) fn streamed(&mut self, previous: Lsn) {
+        self.stream = true;
+        self.from_the_start |= previous == Lsn(0);
+    }
+
+    /// Notes a row of an attempt; answers with a load when enough rows wait.
+    pub(super) fn row(&mut self, attempt: Lsn, last: bool) -> Result<Option<Closing>, AlignError> {
+        if let Some(base) = self.published {
+            return if attempt > base { Err(AlignError::NewBase { base, snapshot: attempt }) } else { Ok(None) };
+        }
+        if self.attempt < Some(attempt) {
+            (self.attempt, self.last, self.rows) = (Some(attempt), false, 0);
+        }
+        if self.attempt == Some(attempt) {
+            self.last |= last;
+            self.rows += 1;
+        }
+        if self.rows < LOAD_ROWS || self.loads + 2 >= HYDRATION_END {
+            return Ok(None);
+        }
+        self.rows = 0;
+        self.loads += 1;
+        let reset = self.reset(attempt);
+        Ok(Some(Closing::Load { snapshot: attempt, reset }))
+    }
+
+    fn reset(&mut self, attempt: Lsn) -> bool {
+        self.loaded.replace(attempt).is_some_and(|loaded| loaded != attempt)
+    }
+
+    /// Where the base lies and whether it is partial, once all partitions have shown changes (`proven`) or the log has
+    /// ended. `None` means that the snapshot may go on.
+    pub(super) fn decide(&self, options: &AlignOptions, proven: bool, any: bool) -> Option<Result<(Lsn, bool), AlignError>> {
+        match self.attempt {
+            Some(attempt) if (proven && (self.last || self.stream)) || options.snapshot_complete => Some(Ok((attempt, false))),
+            Some(_) => None,
+            None if any && self.from_the_start => Some(Ok((Lsn(0), false))),
+            None if options.allow_partial_base => Some(Ok((Lsn(0), true))),
+            None => Some(Err(AlignError::NoSnapshot)),
+        }
+    }
+
+    pub(super) fn publish(&mut self, lsn: Lsn) -> Closing {
+        self.published = Some(lsn);
+        let snapshot = self.attempt;
+        let reset = snapshot.is_some_and(|attempt| self.reset(attempt));
+        Closing::Base { snapshot, reset }
+    }
+}

@@ -1,0 +1,66 @@
+//! Progress on standard error: a bar on a terminal, a line now and then elsewhere.
+
+use deltaic::{Progress, RunHandle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Between two looks at a terminal, and between two lines elsewhere.
+const BAR_EVERY: Duration = Duration::from_millis(100);
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows the progress of a run until it is stopped.
+pub(super) struct Watch {
+    done: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    pub(super) fn start(handle: RunHandle) -> Watch {
+        let (done, stopped) = channel();
+        let thread = std::thread::spawn(move || {
+            let terminal = std::io::stderr().is_terminal();
+            let bar = if terminal { Some(bar()) } else { None };
+            let every = if terminal { BAR_EVERY } else { LINE_EVERY };
+            let started = Instant::now();
+            while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                let progress = handle.progress();
+                let text = text(&progress, started.elapsed());
+                match &bar {
+                    Some(bar) => {
+                        bar.set_position((progress.share.unwrap_or_default() * 1000.0) as u64);
+                        bar.set_message(text);
+                    }
+                    None => eprintln!("{text}"),
+                }
+            }
+            if let Some(bar) = bar {
+                bar.finish_and_clear();
+            }
+        });
+        Watch { done, thread }
+    }
+
+    pub(super) fn stop(self) {
+        drop(self.done);
+        // A panic in it has been printed and concerns nothing but the display.
+        let _shown = self.thread.join();
+    }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("[{bar:30}] {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr()).with_style(style.progress_chars("=> "))
+}
+
+fn text(progress: &Progress, elapsed: Duration) -> String {
+    let share = progress.share.map(|share| format!("{:.0} % of the log, ", (share * 100.0).min(100.0))).unwrap_or_default();
+    let rate = progress.records as f64 / elapsed.as_secs_f64().max(0.001);
+    let at = progress.exact_at.map(|lsn| format!(", exact at LSN {lsn}")).unwrap_or_default();
+    format!(
+        "{share}{} records, {rate:.0} records/s, {} transactions, {} open, {} documents{at}",
+        progress.records, progress.transactions, progress.open_transactions, progress.documents,
+    )
+}

@@ -1,0 +1,80 @@
+//! What is said at the end of a run.
+
+use deltaic::dataflows::Value;
+use deltaic::{Document, DocumentId, Report};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// How many open transactions and inexact keys are named.
+const NAMED: usize = 20;
+
+/// Writes the summary of a run that showed `documents` last.
+pub(super) fn write(out: &mut impl Write, report: &Report, documents: &BTreeMap<DocumentId, Document>) -> io::Result<()> {
+    let mut steps: BTreeMap<&str, u64> = BTreeMap::new();
+    for document in documents.values() {
+        if let Some(Value::Text(step)) = document.get("step") {
+            *steps.entry(step).or_default() += 1;
+        }
+    }
+    writeln!(out, "documents     {}", documents.len())?;
+    for (step, count) in steps {
+        writeln!(out, "  {step:<22} {count}")?;
+    }
+    match report.exact_at {
+        Some(lsn) if report.partial_base => writeln!(out, "as of LSN     {lsn}; rows from before the log are missing (--allow-partial-base)")?,
+        Some(lsn) => writeln!(out, "exact at LSN  {lsn}")?,
+        None => writeln!(out, "exact at LSN  none: nothing was shown")?,
+    }
+    writeln!(
+        out,
+        "transactions  {} ({} closed by counts, {} by progress)",
+        report.transactions(),
+        report.closed_by_counts,
+        report.closed_by_progress
+    )?;
+    writeln!(
+        out,
+        "records       {} ({} re-deliveries, {} late rows, {} bad)",
+        report.records, report.redelivered, report.late, report.bad
+    )?;
+    open(out, report)?;
+    inexact(out, report)?;
+    if report.late > 0 {
+        writeln!(out, "torn          {} rows came after their transaction had closed without them", report.late)?;
+    }
+    if report.cut {
+        writeln!(out, "cut           the log stops inside a line or a compressed frame; what is whole was used")?;
+    }
+    if report.interrupted {
+        writeln!(out, "stopped       by a signal, before the end of the log")?;
+    }
+    writeln!(out, "seconds       {:.2}", report.elapsed.as_secs_f64())
+}
+
+fn open(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(out, "open          {} transactions", report.open.len())?;
+    for transaction in report.open.iter().take(NAMED) {
+        writeln!(out, "  {} (END {}) misses: {}", transaction.txid, transaction.end, transaction.missing.join("; "))?;
+    }
+    more(out, report.open.len())
+}
+
+fn inexact(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.inexact.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "inexact       {} keys", report.inexact.len())?;
+    for inexact in report.inexact.iter().take(NAMED) {
+        let table = inexact.table.as_deref().unwrap_or("unknown table");
+        let key = inexact.key.as_deref().unwrap_or("unknown key");
+        match &inexact.location {
+            Some(location) => writeln!(out, "  {table} {key}, after LSN {}: {location}", inexact.after)?,
+            None => writeln!(out, "  {table} {key}, after LSN {}: a value that Postgres left out was never seen", inexact.after)?,
+        }
+    }
+    more(out, report.inexact.len())
+}
+
+fn more(out: &mut impl Write, count: usize) -> io::Result<()> {
+    if count > NAMED { writeln!(out, "  and {} more", count - NAMED) } else { Ok(()) }
+}

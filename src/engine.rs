@@ -1,0 +1,264 @@
+//! Runs a view over a replay log into a sink.
+
+use crate::align::AlignOptions;
+use crate::dead_letter::OnBadRecord;
+use crate::envelope::codecs;
+use crate::error::Error;
+use crate::render::Plan;
+use crate::report::Report;
+use crate::sink::{Batch, Sink};
+use crate::source::catalog::Catalog;
+use crate::source::feed;
+use crate::source::log::{self, LogInput};
+use crate::source::survey::{Heads, Restarts};
+use crate::status::Status;
+use crate::time::{Epoch, Lsn};
+use crate::worker;
+use dataflows::View;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Instant;
+
+/// Batches on their way to the sink.
+const BATCHES: usize = 4;
+
+/// How a log is replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayOptions {
+    /// The log's parts, in order.
+    pub inputs: Vec<LogInput>,
+    /// Worker threads. Default 1.
+    pub workers: usize,
+    /// The topic prefix of the source; found in the log if it is `None`, which standard input does not allow.
+    pub prefix: Option<String>,
+    /// How many partitions topics have, by topic name. Needed where the log cannot tell: for standard input, and for a
+    /// dump that lacks a partition.
+    pub partitions: BTreeMap<String, u32>,
+    /// Stop at the last transaction that ends at or before this LSN.
+    pub until: Option<Lsn>,
+    /// The log holds all of the initial snapshot, even if a partition shows no change after it.
+    pub snapshot_complete: bool,
+    /// Go on without an initial snapshot.
+    pub allow_partial_base: bool,
+    /// What to do with records that cannot be used.
+    pub on_bad_record: OnBadRecord,
+    /// A row of a blocking snapshot repairs what the stream has lost only after the stream is this many milliseconds past
+    /// the moment it was read. Default 10,000.
+    pub repair_delay_ms: i64,
+}
+
+impl ReplayOptions {
+    /// Replays `inputs` with one worker and every default.
+    pub fn new(inputs: Vec<LogInput>) -> ReplayOptions {
+        ReplayOptions {
+            inputs,
+            workers: 1,
+            prefix: None,
+            partitions: BTreeMap::new(),
+            until: None,
+            snapshot_complete: false,
+            allow_partial_base: false,
+            on_bad_record: OnBadRecord::Stop,
+            repair_delay_ms: 10_000,
+        }
+    }
+}
+
+/// Stops a run, and tells how far it is, from any thread.
+#[derive(Clone)]
+pub struct RunHandle {
+    status: Arc<Status>,
+    bytes: Option<u64>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Records read.
+    pub records: u64,
+    /// The share of the log that was read, from 0 to 1, if its size is known.
+    pub share: Option<f64>,
+    /// Transactions that wait to close.
+    pub open_transactions: usize,
+    /// Transactions closed.
+    pub transactions: u64,
+    /// Documents that stand.
+    pub documents: u64,
+    /// What is shown is exact at this LSN.
+    pub exact_at: Option<Lsn>,
+}
+
+impl RunHandle {
+    /// Asks the run to end at a transaction boundary.
+    pub fn stop(&self) {
+        self.status.interrupt();
+    }
+
+    /// How far the run is.
+    pub fn progress(&self) -> Progress {
+        let align = self.status.align();
+        let read = self.status.counters.bytes_read() as f64;
+        Progress {
+            records: self.status.counters.records_read(),
+            share: self.bytes.filter(|bytes| *bytes > 0).map(|bytes| read / bytes as f64),
+            open_transactions: align.pending,
+            transactions: align.closed_by_counts + align.closed_by_progress,
+            documents: self.status.counters.documents(),
+            exact_at: align.exact_at,
+        }
+    }
+}
+
+/// A view over a log, ready to run.
+pub struct Engine<V> {
+    view: V,
+    options: ReplayOptions,
+    status: Arc<Status>,
+}
+
+impl<V: View> Engine<V> {
+    /// Prepares `view` over the log that `options` name.
+    pub fn replay(view: V, options: ReplayOptions) -> Engine<V> {
+        let status = Arc::new(Status::new(options.on_bad_record.clone()));
+        Engine { view, options, status }
+    }
+
+    /// A hand on the run.
+    pub fn handle(&self) -> RunHandle {
+        RunHandle { status: Arc::clone(&self.status), bytes: log::total_bytes(&self.options.inputs) }
+    }
+
+    /// Runs to the end of the log, or until told to stop, on threads of its own; the sink runs on the calling thread.
+    ///
+    /// # Errors
+    /// See [`Error`]. What the sink was given before is exact, but the run is not finished.
+    pub fn run(self, sink: &mut impl Sink) -> Result<Report, Error> {
+        let started = Instant::now();
+        let Engine { view, options, status } = self;
+        let (catalog, partitions, restarts) = look(&view, &options)?;
+        let plan = Plan {
+            view,
+            catalog: catalog.clone(),
+            status: Arc::clone(&status),
+            align: AlignOptions {
+                epoch: Epoch::default(),
+                until: options.until,
+                snapshot_complete: options.snapshot_complete,
+                allow_partial_base: options.allow_partial_base,
+                repair_delay_ms: options.repair_delay_ms,
+            },
+            partitions,
+            restarts,
+            history: sink.history(),
+        };
+        let workers = options.workers.max(1);
+        let inlets = feed::start(options.inputs, &catalog, workers, workers);
+        let (batches_in, batches) = sync_channel(BATCHES);
+        let guards = worker::start(plan, inlets, batches_in)?;
+        let written = write(batches, sink, &status);
+        worker::join(guards)?;
+        written?;
+        match status.take_error() {
+            Some(error) => Err(error),
+            None => {
+                sink.finish()?;
+                Ok(report(&status, started))
+            }
+        }
+    }
+}
+
+/// Gives the sink its batches until there are no more. However it ends, by a panic of the sink too, the workers then find
+/// the channel closed and stop.
+fn write(batches: Receiver<Batch>, sink: &mut impl Sink, status: &Status) -> Result<(), Error> {
+    let _stop = StopOnDrop(status);
+    let mut upper = 0;
+    for batch in batches {
+        assert_eq!(batch.lower, upper, "batches tile time");
+        upper = batch.upper;
+        sink.apply(batch)?;
+    }
+    Ok(())
+}
+
+struct StopOnDrop<'a>(&'a Status);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+type Known = (Catalog, Option<Vec<u32>>, Restarts);
+
+/// Learns of the log what must be known before it is replayed.
+fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
+    let codecs = codecs(view);
+    let given = |catalog: &Catalog, found: &dyn Fn(&str) -> u32| {
+        let of = |table: usize| {
+            let topic = catalog.topic_name(table as u16);
+            options.partitions.get(topic).copied().unwrap_or_default().max(found(topic))
+        };
+        (0..catalog.codecs.len()).map(of).collect::<Vec<_>>()
+    };
+    if options.inputs.contains(&LogInput::Stdin) {
+        let found = "standard input cannot be searched for its source".to_owned();
+        let prefix = options.prefix.as_deref().ok_or(Error::Prefix { found })?;
+        let catalog = Catalog::new(prefix, codecs);
+        let all_given = (0..catalog.codecs.len()).all(|table| options.partitions.contains_key(catalog.topic_name(table as u16)));
+        let partitions = all_given.then(|| given(&catalog, &|_| 0));
+        return Ok((catalog, partitions, Restarts::Unknown));
+    }
+    let heads = Heads::read(&options.inputs).map_err(Arc::new)?;
+    let prefix = match &options.prefix {
+        Some(prefix) => prefix.clone(),
+        None => only_prefix(&heads)?,
+    };
+    let catalog = Catalog::new(&prefix, codecs);
+    let transactions = catalog.topic_name(Catalog::TRANSACTIONS).to_owned();
+    if !heads.has(&transactions) {
+        return Err(Error::NoTransactionTopic { topic: transactions });
+    }
+    let count = heads.partitions(&transactions);
+    if count != 1 {
+        return Err(Error::TransactionPartitions { topic: transactions, partitions: count });
+    }
+    let restarts = heads.restarts(&options.inputs, &catalog).map_err(Arc::new)?;
+    let partitions = given(&catalog, &|topic| heads.partitions(topic));
+    Ok((catalog, Some(partitions), restarts))
+}
+
+fn only_prefix(heads: &Heads) -> Result<String, Error> {
+    let mut prefixes = heads.prefixes();
+    match (prefixes.pop(), prefixes.is_empty()) {
+        (Some(prefix), true) => Ok(prefix),
+        (Some(last), false) => Err(Error::Prefix { found: format!("the log holds several sources: {}, {last}", prefixes.join(", ")) }),
+        (None, _) => Err(Error::Prefix {
+            found: "the log has no transaction topic (set provide.transaction.metadata=true in the connector)".to_owned(),
+        }),
+    }
+}
+
+fn report(status: &Status, started: Instant) -> Report {
+    let align = status.align();
+    let counters = &status.counters;
+    let mut inexact = status.take_inexact();
+    inexact.sort_by(|a, b| (a.after, &a.table, &a.key).cmp(&(b.after, &b.table, &b.key)));
+    Report {
+        exact_at: align.exact_at,
+        base: align.base,
+        partial_base: align.partial_base,
+        closed_by_counts: align.closed_by_counts,
+        closed_by_progress: align.closed_by_progress,
+        open: align.open,
+        records: counters.records_read(),
+        redelivered: counters.rows_redelivered(),
+        late: counters.rows_late(),
+        bad: counters.records_bad(),
+        inexact,
+        cut: status.is_cut(),
+        interrupted: status.is_interrupted(),
+        elapsed: started.elapsed(),
+    }
+}

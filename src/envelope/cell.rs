@@ -1,0 +1,164 @@
+//! One column: from its JSON, as a converter wrote it, to the value a view asks for.
+
+use dataflows::{BadValue, Column, Kind, Uuid, Value};
+use sonic_rs::{JsonValueTrait, LazyValue};
+
+/// What Debezium writes for an unchanged TOAST value: as text, and as a list of text.
+const UNAVAILABLE: [&str; 2] = ["\"__debezium_unavailable_value\"", "[\"__debezium_unavailable_value\"]"];
+
+/// Reads the value of `column`. `may_omit` says whether the table's large values may be left out of a record.
+pub(super) fn read(column: &Column, may_omit: bool, json: &LazyValue<'_>) -> Result<Value, BadValue> {
+    let bad = |reason: String| BadValue::new(column.name.clone(), reason);
+    let raw = json.as_raw_str();
+    if may_omit && UNAVAILABLE.contains(&raw) {
+        return Ok(Value::Unknown);
+    }
+    if raw == "null" {
+        return match column.kind {
+            Kind::Present => Ok(Value::Bool(false)),
+            _ if column.nullable => Ok(Value::Null),
+            _ => Err(bad("null, where a value is needed".to_owned())),
+        };
+    }
+    match column.kind {
+        Kind::Present => Ok(Value::Bool(true)),
+        Kind::Uuid => match raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).and_then(Uuid::parse) {
+            Some(uuid) => Ok(Value::Uuid(uuid)),
+            None => Err(bad(format!("expected a uuid, found {}", shortened(raw)))),
+        },
+        Kind::Text => match json.as_str() {
+            Some(text) => Ok(Value::Text(text.into())),
+            None => Err(bad(format!("expected text, found {}", shortened(raw)))),
+        },
+        Kind::Integer => match raw.parse() {
+            Ok(integer) => Ok(Value::Integer(integer)),
+            Err(_) => Err(bad(format!("expected a whole number, found {}", shortened(raw)))),
+        },
+        Kind::Timestamp => match raw.parse().ok().or_else(|| json.as_str().and_then(micros)) {
+            Some(micros) => Ok(Value::Timestamp(micros)),
+            None => Err(bad(format!("expected an ISO-8601 time or whole microseconds, found {}", shortened(raw)))),
+        },
+        Kind::Any => any(json).ok_or_else(|| bad(format!("cannot be read: {}", shortened(raw)))),
+    }
+}
+
+/// Any JSON, in one spelling for each value: an escaped letter and the letter are one text.
+fn any(json: &LazyValue<'_>) -> Option<Value> {
+    let raw = json.as_raw_str();
+    Some(match raw.as_bytes().first()? {
+        b'"' => Value::Text(json.as_str()?.into()),
+        b't' => Value::Bool(true),
+        b'f' => Value::Bool(false),
+        b'{' | b'[' => {
+            let parsed: serde_json::Value = serde_json::from_str(raw).ok()?;
+            Value::Json(parsed.to_string().into())
+        }
+        _ => raw.parse().map(Value::Integer).unwrap_or_else(|_| Value::Number(raw.into())),
+    })
+}
+
+/// Enough of a value to recognise it in a message, and no more of what may be private.
+fn shortened(raw: &str) -> String {
+    match raw.char_indices().nth(40) {
+        Some((at, _)) => format!("{}...", raw.get(..at).unwrap_or_default()),
+        None => raw.to_owned(),
+    }
+}
+
+/// Microseconds since 1970 of `YYYY-MM-DDThh:mm:ss[.ffffff](Z|+hh:mm)`, in the proleptic Gregorian calendar. Our own,
+/// since it runs for every item and a calendar library's parser costs several times as much.
+fn micros(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once('T')?;
+    let (negative, date) = match date.as_bytes().first()? {
+        b'-' => (true, date.get(1..)?),
+        b'+' => (false, date.get(1..)?),
+        _ => (false, date),
+    };
+    let mut parts = date.split('-');
+    let (year, month, day) = (digits(parts.next()?, 4..=6)?, digits(parts.next()?, 2..=2)?, digits(parts.next()?, 2..=2)?);
+    let zone_at = time.find(['Z', '+', '-'])?;
+    let (clock, zone) = time.split_at_checked(zone_at)?;
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let mut parts = clock.split(':');
+    let (hour, minute, second) =
+        (digits(parts.next()?, 2..=2)?, digits(parts.next()?, 2..=2)?, digits(parts.next()?, 2..=2)?);
+    if parts.next().is_some() || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let year = if negative { -year } else { year };
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_seconds(zone)?;
+    Some(seconds * 1_000_000 + fraction_micros(fraction)?)
+}
+
+fn digits(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<i64> {
+    (length.contains(&text.len()) && text.bytes().all(|c| c.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// A fraction of up to six digits; more are refused unless they are zeros, since Postgres has no more to give.
+fn fraction_micros(fraction: &str) -> Option<i64> {
+    if fraction.is_empty() {
+        return Some(0);
+    }
+    let (kept, rest) = fraction.split_at_checked(6).unwrap_or((fraction, ""));
+    let scale = 10_i64.pow(6 - u32::try_from(kept.len()).ok()?);
+    rest.bytes().all(|c| c == b'0').then_some(digits(kept, 1..=6)? * scale)
+}
+
+fn offset_seconds(zone: &str) -> Option<i64> {
+    if zone == "Z" {
+        return Some(0);
+    }
+    let sign = if zone.starts_with('-') { -1 } else { 1 };
+    let (hours, minutes) = zone.get(1..)?.split_once(':').unwrap_or((zone.get(1..)?, "00"));
+    Some(sign * (digits(hours, 2..=2)? * 3_600 + digits(minutes, 2..=2)? * 60))
+}
+
+/// Days since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(kind: Kind, json: &str) -> Result<Value, String> {
+        let lazy = sonic_rs::from_str::<LazyValue<'_>>(json).unwrap();
+        read(&Column::required("c", kind), true, &lazy).map_err(|bad| bad.to_string())
+    }
+
+    #[test]
+    fn times_are_microseconds_since_1970() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2026-03-19T03:09:42.000000Z", 1_773_889_782_000_000),
+            ("2026-03-19T03:09:42.5Z", 1_773_889_782_500_000),
+            ("2026-03-19T05:09:42.5+02:00", 1_773_889_782_500_000),
+            ("1969-03-30T18:19:29.547659Z", -23_953_230_452_341),
+            ("2000-02-29T00:00:00.123456000Z", 951_782_400_123_456),
+            ("-0044-03-15T12:00:00Z", -63_549_403_200_000_000),
+        ] {
+            assert_eq!(micros(text), Some(expected), "{text}");
+        }
+        for text in ["", "2026-03-19", "2026-13-01T00:00:00Z", "2026-03-19T03:09:42.1234567Z", "2026-03-19T25:00:00Z", "infinity"] {
+            assert_eq!(micros(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_by_what_the_view_asks() {
+        assert_eq!(value(Kind::Timestamp, "-42"), Ok(Value::Timestamp(-42)));
+        assert_eq!(value(Kind::Present, "17"), Ok(Value::Bool(true)));
+        assert_eq!(value(Kind::Present, "null"), Ok(Value::Bool(false)));
+        assert_eq!(value(Kind::Any, r#""\u00e9""#), Ok(Value::Text("é".into())));
+        assert_eq!(value(Kind::Any, "1.50"), Ok(Value::Number("1.50".into())));
+        assert_eq!(value(Kind::Any, r#"{ "a": [1, 2] }"#), Ok(Value::Json(r#"{"a":[1,2]}"#.into())));
+        assert_eq!(value(Kind::Any, UNAVAILABLE[0]), Ok(Value::Unknown));
+        assert_eq!(value(Kind::Text, "null"), Err("column `c`: null, where a value is needed".to_owned()));
+        assert_eq!(value(Kind::Uuid, "\"x\""), Err("column `c`: expected a uuid, found \"x\"".to_owned()));
+    }
+}

@@ -1,0 +1,69 @@
+//! What can end a run, by what the reader must do next.
+
+use crate::align::AlignError;
+use crate::envelope::BadRecord;
+use crate::sink::SinkError;
+use crate::source::log::LogError;
+use std::sync::Arc;
+
+/// Why a run ended before its log.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Fix or skip the record.
+    #[error(transparent)]
+    BadRecord(Box<BadRecord>),
+    /// The stream of transactions cannot be followed.
+    #[error(transparent)]
+    Align(#[from] AlignError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] Arc<LogError>),
+    /// Give the log in order.
+    #[error("topic {topic}, partition {partition}: offset {offset} comes after offset {after}; give the parts of a log in their order")]
+    OutOfOrder {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The offset that comes too late.
+        offset: u64,
+        /// The greatest offset before it.
+        after: u64,
+    },
+    /// The log holds several sources, or none.
+    #[error("{found}; name the source's topic prefix with --prefix")]
+    Prefix {
+        /// What was found.
+        found: String,
+    },
+    /// The source does not say which transactions there are.
+    #[error("the log has no topic {topic}: set provide.transaction.metadata=true in the connector")]
+    NoTransactionTopic {
+        /// The topic that is missing.
+        topic: String,
+    },
+    /// ENDs in more than one partition have no order.
+    #[error("topic {topic} has {partitions} partitions: it must have exactly one, or the order of transactions is lost")]
+    TransactionPartitions {
+        /// The transaction topic.
+        topic: String,
+        /// How many partitions it has.
+        partitions: u32,
+    },
+    /// The sink could not take documents.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The dead letters could not be written.
+    #[error("cannot write dead letters to {path}: {error}")]
+    DeadLetters {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A bug: the engine broke its own rules.
+    #[error("a worker failed: {0}; this is a bug in deltaic")]
+    Worker(String),
+}

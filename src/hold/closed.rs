@@ -1,0 +1,106 @@
+//! What is known of closed transactions where rows of one table are held.
+
+use crate::align::Closing;
+use crate::envelope::{Op, Origin};
+use crate::source::catalog::Partition;
+use crate::time::Lsn;
+use std::collections::{BTreeMap, HashMap};
+
+/// How many closed transactions are remembered by their id. Rows of an older one are held until its END comes again,
+/// which it does: a connector re-delivers a contiguous stretch, ENDs included.
+const REMEMBERED: usize = 1 << 17;
+
+/// What goes with a row from the reader to where it is held.
+pub(crate) struct Ticket {
+    pub(crate) partition: Partition,
+    pub(crate) offset: u64,
+    pub(crate) origin: Origin,
+    pub(crate) op: Op,
+    /// The greatest previous END that rows of the partition had named up to and with this one.
+    pub(crate) progress: Lsn,
+    /// The log holds this record a second time.
+    pub(crate) again: bool,
+}
+
+/// What becomes of a row of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Its transaction has not closed.
+    Open,
+    /// Its transaction closed at this END.
+    Closed(Lsn),
+    /// Its transaction is part of the initial snapshot.
+    InBase,
+}
+
+/// Closed transactions, as far as the holder of one table's rows has been told of them.
+#[derive(Default)]
+pub(super) struct Closed {
+    ends: HashMap<u64, (Lsn, bool)>,
+    order: BTreeMap<Lsn, u64>,
+    /// The END of the table's last truncate.
+    truncated: Option<Lsn>,
+    /// The greatest previous END that each partition has shown.
+    progress: HashMap<Partition, Lsn>,
+    base: Option<Lsn>,
+}
+
+impl Closed {
+    /// Notes how far `partition` has shown itself to be.
+    pub(super) fn show(&mut self, partition: Partition, progress: Lsn) {
+        self.progress.insert(partition, progress);
+    }
+
+    /// The greatest previous END that a partition has shown.
+    pub(super) fn progress(&self, partition: Partition) -> Lsn {
+        self.progress.get(&partition).copied().unwrap_or_default()
+    }
+
+    pub(super) fn verdict(&self, txid: u64, lsn: Lsn) -> Verdict {
+        match self.ends.get(&txid) {
+            Some((end, true)) if lsn < *end => Verdict::InBase,
+            Some((end, false)) if lsn < *end => Verdict::Closed(*end),
+            _ => Verdict::Open,
+        }
+    }
+
+    /// The END at which the table was truncated last.
+    pub(super) fn truncated(&self) -> Option<Lsn> {
+        self.truncated
+    }
+
+    /// The LSN of the base, once it is complete.
+    pub(super) fn base(&self) -> Option<Lsn> {
+        self.base
+    }
+
+    /// Notes a closing; `table` is the index of the table whose rows are held.
+    pub(super) fn note(&mut self, closing: &Closing, table: usize) {
+        match *closing {
+            Closing::Load { .. } => {}
+            Closing::Base { snapshot, .. } => self.base = Some(snapshot.unwrap_or_default()),
+            Closing::Known { txid, end, in_base } => self.remember(txid, end, in_base),
+            Closing::Transaction { txid, end, truncated, .. } => {
+                self.remember(txid, end, false);
+                if truncated & (1 << (table % 64)) != 0 {
+                    self.truncated = Some(end);
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, txid: u64, end: Lsn, in_base: bool) {
+        if self.ends.get(&txid).is_some_and(|(known, _)| *known >= end) {
+            return;
+        }
+        if let Some((older, _)) = self.ends.insert(txid, (end, in_base)) {
+            self.order.remove(&older);
+        }
+        self.order.insert(end, txid);
+        if self.order.len() > REMEMBERED {
+            if let Some((_, txid)) = self.order.pop_first() {
+                self.ends.remove(&txid);
+            }
+        }
+    }
+}

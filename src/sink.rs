@@ -1,0 +1,94 @@
+//! Where documents go. A sink is given batches that tile time, and says how safe they are with it.
+
+pub(crate) mod batch;
+mod json;
+mod jsonl;
+mod null;
+
+pub use json::DocumentJson;
+pub use jsonl::{ChangeLines, FinalLines};
+pub use null::NullSink;
+
+use crate::time::Time;
+use dataflows::{Document, DocumentId};
+
+/// What an index must do for one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The document is now this.
+    Upsert(Document),
+    /// There is no such document.
+    Delete,
+}
+
+/// A document that changed at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// When: the END LSN of a transaction, under its epoch. The document's version.
+    pub time: Time,
+    /// Which.
+    pub id: DocumentId,
+    /// What of it.
+    pub action: Action,
+}
+
+/// What changed from one frontier to the next.
+///
+/// A document is *touched* when a change of it in the batch is not undone in the same transaction. One that went from X
+/// to Y to X inside a batch is touched: an index may hold Y, from before a crash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The first time that may be in the batch.
+    pub lower: Time,
+    /// The first time that is not in it: after the batch, the index equals the query at `upper - 1`.
+    pub upper: Time,
+    /// For [`History::Latest`], each touched document once, with its last state and the time of its last touch, by id;
+    /// for [`History::Every`], each touch, by time and id.
+    pub touched: Vec<Touch>,
+}
+
+/// How much of what happened inside a batch a sink wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// The last state of each document.
+    Latest,
+    /// Every state.
+    Every,
+}
+
+/// How safe a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// The sink has it, and may lose it.
+    Accepted,
+    /// It survives whatever the sink promises to survive.
+    Durable,
+}
+
+/// A sink could not take a batch.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write documents: {0}")]
+pub struct SinkError(#[source] pub std::io::Error);
+
+/// Takes documents.
+///
+/// # Contract
+/// Batches tile time: the `lower` of each is the `upper` of the one before. The caller asserts it.
+pub trait Sink {
+    /// How much of what happened inside a batch `apply` is given.
+    fn history(&self) -> History;
+
+    /// Applies a batch.
+    ///
+    /// # Errors
+    /// The run ends; nothing of a later batch is given.
+    fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError>;
+
+    /// No batch follows.
+    ///
+    /// # Errors
+    /// What was accepted may be lost.
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! Where records come from. Every source gives the same [`SourceRecord`]; what follows cannot tell them apart.
+//!
+//! ```text
+//!  files, stdin ──> lines ──> decoders (threads) ──> chunks ──> one worker each partition
+//!  (log)            (kcat)    (envelope)             (feed)
+//! ```
+
+pub(crate) mod catalog;
+pub(crate) mod feed;
+pub(crate) mod kcat;
+pub(crate) mod log;
+pub(crate) mod offsets;
+pub(crate) mod reader;
+pub(crate) mod survey;
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A record as its topic holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SourceRecord<'a> {
+    /// The topic.
+    pub topic: Cow<'a, str>,
+    /// The partition of the topic.
+    pub partition: u32,
+    /// The position in the partition.
+    pub offset: u64,
+    /// Header names and values, in order.
+    pub headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The key's bytes, if there is a key.
+    pub key: Option<Cow<'a, [u8]>>,
+    /// The value's bytes; `None` is a tombstone.
+    pub value: Option<Cow<'a, [u8]>>,
+}
+
+impl SourceRecord<'_> {
+    /// The value of the first header called `name`.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_ref())
+    }
+}
+
+/// Where a record stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The topic, or empty where not even that could be read.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The offset.
+    pub offset: u64,
+    /// File and line of the replay log.
+    pub line: Option<(String, u64)>,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.topic.is_empty() {
+            write!(f, "topic {}, partition {}, offset {}", self.topic, self.partition, self.offset)?;
+        }
+        match &self.line {
+            Some((file, line)) if self.topic.is_empty() => write!(f, "{file}, line {line}"),
+            Some((file, line)) => write!(f, " ({file}, line {line})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Reading and decoding, beside the dataflow.
+//!
+//! ```text
+//!            block 0, 2, 4 ...  ┌─────────┐  chunk 0, 2, 4 ...
+//!  reader ──────────────────────┤decoder 0├─────────────────────> worker 0
+//!    │                          └─────────┘ ╲ ╱
+//!    │       block 1, 3, 5 ...  ┌─────────┐ ╱ ╲
+//!    └──────────────────────────┤decoder 1├─────────────────────> worker 1
+//!                               └─────────┘  chunk 1, 3, 5 ...
+//! ```
+//!
+//! Block `n` goes to decoder `n mod D`, and a worker takes chunk `n` from decoder `n mod D`: each worker sees the records
+//! of its partitions in the order of the log, whichever decoder is faster. Every channel is bounded; a worker that does
+//! not take its chunks stops its decoders, and they stop the reader.
+
+use super::catalog::{Catalog, Partition, Topic};
+use super::kcat;
+use super::log::{self, Block, LogError, LogInput};
+use super::Location;
+use crate::envelope::{BadReason, BadRecord, Decoder, Envelope, RowBuffer};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Thread};
+
+/// Blocks or chunks waiting in one channel.
+const QUEUE: usize = 2;
+
+/// A record of a consumed partition, or one that cannot be used.
+pub(crate) struct Event {
+    /// `None` where the record's own place could not be read.
+    pub(crate) partition: Option<Partition>,
+    pub(crate) offset: u64,
+    pub(crate) body: Result<Envelope, Box<BadRecord>>,
+}
+
+/// What one block holds for one worker.
+pub(crate) struct Chunk {
+    pub(crate) events: Vec<Event>,
+    /// For each table, the rows of the row events, in their order.
+    pub(crate) buffers: Vec<Box<dyn RowBuffer>>,
+    /// Records in the block; counted in the chunk of worker 0 alone.
+    pub(crate) records: u64,
+    /// Bytes of the log read so far, before decompression.
+    pub(crate) bytes_read: u64,
+    /// Whether the log stopped inside a line behind this block.
+    pub(crate) cut: bool,
+}
+
+/// The end of the feed that a worker holds.
+pub(crate) struct Inlet {
+    channels: Vec<Receiver<Result<Chunk, Arc<LogError>>>>,
+    next: usize,
+    reader: Arc<OnceLock<Thread>>,
+}
+
+/// What a worker finds when it looks.
+pub(crate) enum Arrival {
+    /// The next chunk of the log.
+    Chunk(Chunk),
+    /// The log cannot be read any further.
+    Failed(Arc<LogError>),
+    /// Nothing yet.
+    Nothing,
+    /// The log was read to its end.
+    End,
+}
+
+impl Inlet {
+    /// Names the calling thread as the one to wake when something arrives.
+    pub(crate) fn wake_this_thread(&self) {
+        let _named_before = self.reader.set(thread::current());
+    }
+
+    /// The next chunk, if it is there.
+    pub(crate) fn poll(&mut self) -> Arrival {
+        let Some(channel) = self.channels.get(self.next) else {
+            return Arrival::End;
+        };
+        match channel.try_recv() {
+            Ok(Ok(chunk)) => {
+                self.next = (self.next + 1) % self.channels.len();
+                Arrival::Chunk(chunk)
+            }
+            Ok(Err(error)) => Arrival::Failed(error),
+            Err(TryRecvError::Empty) => Arrival::Nothing,
+            Err(TryRecvError::Disconnected) => {
+                self.channels.clear();
+                Arrival::End
+            }
+        }
+    }
+}
+
+/// One decoder's way to one worker.
+struct Outlet {
+    channel: SyncSender<Result<Chunk, Arc<LogError>>>,
+    reader: Arc<OnceLock<Thread>>,
+}
+
+impl Outlet {
+    /// False when the worker has gone.
+    fn send(&self, chunk: Result<Chunk, Arc<LogError>>) -> bool {
+        let sent = self.channel.send(chunk).is_ok();
+        self.wake();
+        sent
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.reader.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// The worker must also see that nothing more comes.
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        let (closed, _) = sync_channel(0);
+        self.channel = closed;
+        self.wake();
+    }
+}
+
+/// Starts reading `inputs` with `decoders` threads for `workers` workers. The threads end when the log or the workers do.
+pub(crate) fn start(inputs: Vec<LogInput>, catalog: &Catalog, decoders: usize, workers: usize) -> Vec<Inlet> {
+    let wakers: Vec<Arc<OnceLock<Thread>>> = (0..workers).map(|_| Arc::default()).collect();
+    let mut inlets: Vec<Inlet> =
+        wakers.iter().map(|reader| Inlet { channels: Vec::new(), next: 0, reader: Arc::clone(reader) }).collect();
+    let mut blocks = Vec::new();
+    for _ in 0..decoders {
+        let (block_in, block_out) = sync_channel(QUEUE);
+        blocks.push(block_in);
+        let mut outlets = Vec::new();
+        for (inlet, reader) in inlets.iter_mut().zip(&wakers) {
+            let (channel, receiver) = sync_channel(QUEUE);
+            inlet.channels.push(receiver);
+            outlets.push(Outlet { channel, reader: Arc::clone(reader) });
+        }
+        let catalog = catalog.clone();
+        thread::spawn(move || decode_all(catalog, &block_out, &outlets));
+    }
+    thread::spawn(move || read_all(&inputs, &blocks));
+    inlets
+}
+
+fn read_all(inputs: &[LogInput], blocks: &[SyncSender<Result<Block, Arc<LogError>>>]) {
+    let mut turns = blocks.iter().cycle();
+    let read = log::read(inputs, |block| turns.next().is_some_and(|decoder| decoder.send(Ok(block)).is_ok()));
+    if let (Err(error), Some(decoder)) = (read, turns.next()) {
+        // Where the decoder has gone, so have the workers: there is nobody to tell.
+        let _nobody_listens = decoder.send(Err(Arc::new(error)));
+    }
+}
+
+fn decode_all(catalog: Catalog, blocks: &Receiver<Result<Block, Arc<LogError>>>, outlets: &[Outlet]) {
+    let mut decoder = Decoder::new(catalog.clone());
+    while let Ok(block) = blocks.recv() {
+        let all_sent = match block {
+            Ok(block) => {
+                let chunks = decode(&catalog, &mut decoder, &block, outlets.len());
+                outlets.iter().zip(chunks).fold(true, |sent, (outlet, chunk)| outlet.send(Ok(chunk)) && sent)
+            }
+            Err(error) => {
+                outlets.iter().for_each(|outlet| {
+                    outlet.send(Err(Arc::clone(&error)));
+                });
+                false
+            }
+        };
+        if !all_sent {
+            return;
+        }
+    }
+}
+
+/// Decodes a block into one chunk for each worker.
+pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, workers: usize) -> Vec<Chunk> {
+    let mut chunks: Vec<Chunk> = (0..workers)
+        .map(|_| Chunk {
+            events: Vec::new(),
+            buffers: catalog.codecs.iter().map(|codec| codec.buffer()).collect(),
+            records: 0,
+            bytes_read: block.bytes_read,
+            cut: block.cut,
+        })
+        .collect();
+    let mut records = 0;
+    for (at, line) in block.lines.split(|c| *c == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let whole = !block.cut || line.as_ptr_range().end != block.lines.as_ptr_range().end;
+        let event = decode_line(catalog, decoder, line, &mut chunks);
+        // A line that the end of the log cut off is no bad record: it is told as a cut.
+        let Some(mut event) = event.filter(|event| whole || event.partition.is_some()) else {
+            records += u64::from(whole);
+            continue;
+        };
+        records += 1;
+        if let Err(bad) = &mut event.body {
+            bad.line = line.into();
+            bad.location.line = Some((block.name.to_string(), block.first_line + at as u64));
+        }
+        let worker = event.partition.map_or(0, |partition| partition.worker(workers));
+        if let Some(chunk) = chunks.get_mut(worker) {
+            chunk.events.push(event);
+        }
+    }
+    if let Some(chunk) = chunks.first_mut() {
+        chunk.records = records;
+    }
+    chunks
+}
+
+/// `None` for a record of a topic that is not consumed.
+fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &mut [Chunk]) -> Option<Event> {
+    let record = match kcat::parse(line) {
+        Ok(record) => record,
+        Err(bad) => {
+            let location = Location { topic: String::new(), partition: 0, offset: 0, line: None };
+            let bad = BadRecord { location, reason: BadReason::Line(bad), key: None, line: Box::default(), table: None, origin: None };
+            return Some(Event { partition: None, offset: 0, body: Err(Box::new(bad)) });
+        }
+    };
+    let topic = catalog.topic(&record.topic);
+    if topic == Topic::Other {
+        return None;
+    }
+    let partition = Catalog::partition(topic, record.partition)?;
+    let chunk = chunks.get_mut(partition.worker(chunks.len()))?;
+    let body = decoder.decode(&record, topic, &mut chunk.buffers);
+    Some(Event { partition: Some(partition), offset: record.offset, body })
+}

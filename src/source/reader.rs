@@ -1,0 +1,188 @@
+//! The operator at the head of the dataflow: takes chunks from the feed, has their rows held, and tells the aligner.
+//!
+//! A partition is read by one worker, so what the aligner is told of it comes in the partition's order. A worker pauses
+//! while the aligner is behind: facts on their way are bounded.
+
+use super::catalog::{Catalog, Partition};
+use super::feed::{Arrival, Chunk, Event, Inlet};
+use super::offsets::{Offsets, Seen};
+use crate::align::{Fact, FactKind};
+use crate::envelope::{BadRecord, Envelope, Op, Origin};
+use crate::error::Error;
+use crate::hold::{Hold, Ticket};
+use crate::report::Inexact;
+use crate::status::Status;
+use crate::time::{Lsn, Time};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, Stream};
+use timely::scheduling::Activator;
+
+/// Facts that may be on their way to the aligner.
+const FACTS_MAX: u64 = 1 << 18;
+
+/// Where the rows of each table are held.
+pub(crate) type Holders = Vec<Rc<RefCell<dyn Hold>>>;
+
+/// The worker's hand on its reader.
+pub(crate) struct ReaderHandle {
+    activator: Activator,
+    read: Rc<Cell<bool>>,
+}
+
+impl ReaderHandle {
+    /// Has the reader look for a chunk in the next step.
+    pub(crate) fn activate(&self) {
+        self.activator.activate();
+    }
+
+    /// Whether it found one since it was last asked.
+    pub(crate) fn has_read(&self) -> bool {
+        self.read.take()
+    }
+}
+
+/// Facts of the partitions this worker reads.
+pub(crate) fn read<'scope>(
+    scope: Scope<'scope, Time>,
+    mut inlet: Inlet,
+    holders: Holders,
+    catalog: Catalog,
+    status: Arc<Status>,
+) -> (Stream<'scope, Time, Vec<Fact>>, ReaderHandle) {
+    let mut builder = OperatorBuilder::new("Source: replay log".to_owned(), scope);
+    let (output, facts) = builder.new_output();
+    let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<Fact>>>::from(output);
+    let activator = scope.activator_for(builder.operator_info().address);
+    let read = Rc::new(Cell::new(false));
+    let handle = ReaderHandle { activator, read: Rc::clone(&read) };
+    builder.build(move |mut capabilities| {
+        let mut capability = capabilities.pop();
+        let mut reader = Reader { holders, catalog, status, partitions: HashMap::new() };
+        inlet.wake_this_thread();
+        move |_| {
+            let Some(held) = &capability else { return };
+            if reader.status.is_stopped() {
+                capability = None;
+                return;
+            }
+            if reader.status.counters.facts() > FACTS_MAX {
+                return;
+            }
+            match inlet.poll() {
+                Arrival::Chunk(chunk) => {
+                    let mut facts = reader.take(chunk);
+                    reader.status.counters.facts_sent(facts.len() as u64);
+                    output.activate().session(held).give_container(&mut facts);
+                    read.set(true);
+                }
+                Arrival::Failed(error) => {
+                    reader.status.fail(Error::Log(error));
+                    capability = None;
+                }
+                Arrival::Nothing => {}
+                Arrival::End => capability = None,
+            }
+        }
+    });
+    (facts, handle)
+}
+
+/// What is known of the partitions a worker reads.
+struct Reader {
+    holders: Holders,
+    catalog: Catalog,
+    status: Arc<Status>,
+    partitions: HashMap<Partition, (Offsets, Lsn)>,
+}
+
+impl Reader {
+    fn take(&mut self, chunk: Chunk) -> Vec<Fact> {
+        let counters = Arc::clone(&self.status.counters);
+        counters.records(chunk.records);
+        counters.set_bytes_read(chunk.bytes_read);
+        if chunk.cut {
+            self.status.cut();
+        }
+        let mut facts = Vec::with_capacity(chunk.events.len());
+        let mut tickets: Vec<Vec<Ticket>> = self.holders.iter().map(|_| Vec::new()).collect();
+        for event in chunk.events {
+            self.event(event, &mut facts, &mut tickets);
+        }
+        for ((holder, rows), tickets) in self.holders.iter().zip(chunk.buffers).zip(tickets) {
+            if !tickets.is_empty() {
+                holder.borrow_mut().accept(rows.into_any(), tickets);
+            }
+        }
+        facts
+    }
+
+    fn event(&mut self, event: Event, facts: &mut Vec<Fact>, tickets: &mut [Vec<Ticket>]) {
+        let Event { partition, offset, body } = event;
+        let Some(partition) = partition else {
+            if let Err(bad) = body {
+                self.bad(bad, Lsn(0));
+            }
+            return;
+        };
+        let (offsets, progress) = self.partitions.entry(partition).or_default();
+        let seen = offsets.note(offset);
+        if let Seen::OutOfOrder { after } = seen {
+            let topic = self.catalog.topic_name(partition.table).to_owned();
+            return self.status.fail(Error::OutOfOrder { topic, partition: partition.number, offset, after });
+        }
+        let again = seen == Seen::Again;
+        let fact = match body {
+            Ok(Envelope::Row { table, op, origin, run }) => {
+                *progress = origin.previous().max(*progress);
+                let progress = *progress;
+                if let Some(tickets) = tickets.get_mut(table) {
+                    tickets.push(Ticket { partition, offset, origin, op, progress, again });
+                }
+                FactKind::Row { origin, run, truncate: op == Op::Truncate }
+            }
+            Ok(Envelope::End(end)) => FactKind::End(end),
+            Ok(Envelope::Begin | Envelope::Tombstone | Envelope::Other) => return,
+            Err(_) if again => return,
+            Err(bad) if partition.table == Catalog::TRANSACTIONS => return self.status.fail_record(bad),
+            Err(bad) => {
+                let known = bad.origin;
+                if let Some((origin, _)) = known {
+                    *progress = origin.previous().max(*progress);
+                }
+                let since = known.map_or(*progress, |(origin, _)| since(&origin));
+                self.bad(bad, since);
+                match known {
+                    Some((origin, run)) => FactKind::Row { origin, run, truncate: false },
+                    None => FactKind::Unreadable,
+                }
+            }
+        };
+        if !again {
+            facts.push(Fact { partition, offset, kind: fact });
+        }
+    }
+
+    fn bad(&mut self, bad: Box<BadRecord>, since: Lsn) {
+        self.status.counters.bad(1);
+        let table = bad.table.and_then(|table| self.catalog.codecs.get(table)).map(|codec| codec.table.name.clone());
+        let inexact = Inexact { table, key: bad.key.clone(), after: since, location: Some(bad.location.clone()) };
+        match self.status.refuse(bad) {
+            Ok(()) => self.status.inexact(inexact),
+            Err(error) => self.status.fail(error),
+        }
+    }
+}
+
+/// The END up to which a row that cannot be used leaves its key exact.
+fn since(origin: &Origin) -> Lsn {
+    match origin {
+        Origin::Initial { .. } => Lsn(0),
+        other => other.previous(),
+    }
+}

@@ -1,0 +1,207 @@
+//! What a run tells those who watch it: counts, where the aligner stands, what went wrong, and whether to stop.
+
+use crate::align::{AlignError, AlignMonitor, AlignReport};
+use crate::time::{Lsn, Time};
+use crate::upsert::UpsertMonitor;
+use crate::dead_letter::{DeadLetters, OnBadRecord};
+use crate::envelope::BadRecord;
+use crate::error::Error;
+use crate::report::Inexact;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Counts of a run, from every thread.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    records: AtomicU64,
+    bytes_read: AtomicU64,
+    redelivered: AtomicU64,
+    late: AtomicU64,
+    bad: AtomicU64,
+    facts: AtomicU64,
+    documents: AtomicI64,
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident, $get:ident;)+) => {
+        impl Counters {
+            $($(#[$doc])*
+            pub(crate) fn $name(&self, count: u64) {
+                self.$name.fetch_add(count, Relaxed);
+            }
+
+            pub(crate) fn $get(&self) -> u64 {
+                self.$name.load(Relaxed)
+            })+
+        }
+    };
+}
+
+counters! {
+    /// Records of the log that were read.
+    records, records_read;
+    /// Rows that had been delivered before.
+    redelivered, rows_redelivered;
+    /// Rows that came after their transaction had closed without them.
+    late, rows_late;
+    /// Records that could not be used.
+    bad, records_bad;
+}
+
+impl Counters {
+    /// Documents that stand.
+    pub(crate) fn documents(&self) -> u64 {
+        self.documents.load(Relaxed).max(0) as u64
+    }
+
+    pub(crate) fn documents_changed(&self, by: i64) {
+        self.documents.fetch_add(by, Relaxed);
+    }
+
+    /// Facts on their way to the aligner.
+    pub(crate) fn facts(&self) -> u64 {
+        self.facts.load(Relaxed)
+    }
+
+    pub(crate) fn facts_sent(&self, count: u64) {
+        self.facts.fetch_add(count, Relaxed);
+    }
+
+    pub(crate) fn facts_noted(&self, count: u64) {
+        self.facts.fetch_sub(count, Relaxed);
+    }
+
+    /// Bytes of the log read so far.
+    pub(crate) fn set_bytes_read(&self, bytes: u64) {
+        self.bytes_read.fetch_max(bytes, Relaxed);
+    }
+
+    /// Bytes of the log read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Relaxed)
+    }
+}
+
+/// The state of a run, shared by its threads.
+#[derive(Default)]
+pub(crate) struct Status {
+    pub(crate) counters: Arc<Counters>,
+    stop: AtomicBool,
+    cut: AtomicBool,
+    error: Mutex<Option<Error>>,
+    align: Mutex<AlignReport>,
+    inexact: Mutex<Vec<Inexact>>,
+    dead_letters: Mutex<DeadLetters>,
+    interrupted: AtomicBool,
+}
+
+/// A poisoned lock is a panic of another thread, which ends the run by itself.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Status {
+    pub(crate) fn new(on_bad_record: OnBadRecord) -> Status {
+        Status { dead_letters: Mutex::new(DeadLetters::new(on_bad_record)), ..Status::default() }
+    }
+
+    /// Nothing more is to be read.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+
+    /// Asks the run to end at a transaction boundary, before its log does.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Relaxed);
+        self.stop();
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Relaxed)
+    }
+
+    /// Writes a bad record away, or says that it ends the run.
+    pub(crate) fn refuse(&self, bad: Box<BadRecord>) -> Result<(), Error> {
+        lock(&self.dead_letters).take(bad)
+    }
+
+    /// Whether the run is to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+
+    /// Ends the run by an error; the first one counts.
+    pub(crate) fn fail(&self, error: Error) {
+        lock(&self.error).get_or_insert(error);
+        self.stop();
+    }
+
+    /// The error that ended the run.
+    pub(crate) fn take_error(&self) -> Option<Error> {
+        lock(&self.error).take()
+    }
+
+    /// Notes that the log stops inside a line.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Relaxed)
+    }
+
+    pub(crate) fn align(&self) -> AlignReport {
+        lock(&self.align).clone()
+    }
+
+    pub(crate) fn inexact(&self, inexact: Inexact) {
+        lock(&self.inexact).push(inexact);
+    }
+
+    pub(crate) fn take_inexact(&self) -> Vec<Inexact> {
+        std::mem::take(&mut lock(&self.inexact))
+    }
+
+    /// A record that always ends the run.
+    pub(crate) fn fail_record(&self, bad: Box<BadRecord>) {
+        self.fail(Error::BadRecord(bad));
+    }
+}
+
+impl AlignMonitor for Arc<Status> {
+    fn stopped(&self) -> bool {
+        self.is_stopped()
+    }
+
+    fn failed(&self, error: AlignError) {
+        self.fail(Error::Align(error));
+    }
+
+    fn noted(&self, facts: usize) {
+        self.counters.facts_noted(facts as u64);
+    }
+
+    fn report(&self, report: AlignReport, done: bool) {
+        if done {
+            self.stop();
+        }
+        *lock(&self.align) = report;
+    }
+}
+
+/// The status as the upsert of one table sees it.
+pub(crate) struct TableStatus {
+    pub(crate) status: Arc<Status>,
+    pub(crate) table: String,
+}
+
+impl UpsertMonitor for TableStatus {
+    fn copies(&self, count: u64) {
+        self.status.counters.redelivered(count);
+    }
+
+    fn unresolved(&self, key: String, time: Time) {
+        let after = Lsn(Lsn::of_time(time).0.saturating_sub(1));
+        self.status.inexact(Inexact { table: Some(self.table.clone()), key: Some(key), after, location: None });
+    }
+}

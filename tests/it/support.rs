@@ -1,0 +1,70 @@
+//! What the tests share: a sink that remembers, a view that mirrors its tables, digests.
+
+pub mod mirror;
+
+use deltaic::dataflows::{DocumentId, Value};
+use deltaic::{Ack, Action, Batch, Document, History, Sink, SinkError, Time};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// All documents at one time.
+pub type Documents = BTreeMap<DocumentId, Document>;
+
+/// Calls `seen` with the documents as they are after each time at which one changed, and at the end of each batch.
+pub struct EveryState<F> {
+    pub documents: Documents,
+    pub seen: F,
+}
+
+impl<F: FnMut(Time, &Documents)> EveryState<F> {
+    pub fn new(seen: F) -> Self {
+        EveryState { documents: BTreeMap::new(), seen }
+    }
+}
+
+impl<F: FnMut(Time, &Documents)> Sink for EveryState<F> {
+    fn history(&self) -> History {
+        History::Every
+    }
+
+    fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError> {
+        let last = batch.upper - 1;
+        let mut touched = batch.touched.into_iter().peekable();
+        while let Some(touch) = touched.next() {
+            assert!((batch.lower..batch.upper).contains(&touch.time), "a touch lies in its batch");
+            match touch.action {
+                Action::Upsert(document) => {
+                    let before = self.documents.insert(touch.id, document.clone());
+                    assert_ne!(before, Some(document), "only differences leave");
+                }
+                Action::Delete => assert!(self.documents.remove(&touch.id).is_some(), "only what stood is deleted"),
+            }
+            if touched.peek().is_none_or(|next| next.time != touch.time) && touch.time != last {
+                (self.seen)(touch.time, &self.documents);
+            }
+        }
+        (self.seen)(last, &self.documents);
+        Ok(Ack::Accepted)
+    }
+}
+
+/// The text of a field, as the truth of a capture has it.
+pub fn text(document: &Document, field: &str) -> String {
+    match document.get(field) {
+        Some(Value::Text(text)) => text.to_string(),
+        Some(Value::Uuid(uuid)) => uuid.to_string(),
+        other => panic!("field {field} is {other:?}"),
+    }
+}
+
+/// The digest of documents: sha256 of the sorted lines `field|field|...\n`, in hex.
+pub fn digest(documents: &Documents, fields: &[&str]) -> String {
+    let mut lines: Vec<String> = documents
+        .values()
+        .map(|document| fields.iter().map(|field| text(document, field)).collect::<Vec<_>>().join("|") + "\n")
+        .collect();
+    lines.sort();
+    let mut sha = Sha256::new();
+    lines.iter().for_each(|line| sha.update(line));
+    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
