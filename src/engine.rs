@@ -46,6 +46,8 @@ pub struct ReplayOptions {
     /// A row of a blocking snapshot repairs what the stream has lost only after the stream is this many milliseconds past
     /// the moment it was read. Default 10,000.
     pub repair_delay_ms: i64,
+    /// How much of the log is decoded at once, in bytes. Default 256 KiB.
+    pub block_bytes: usize,
 }
 
 impl ReplayOptions {
@@ -61,6 +63,7 @@ impl ReplayOptions {
             allow_partial_base: false,
             on_bad_record: OnBadRecord::Stop,
             repair_delay_ms: 10_000,
+            block_bytes: log::BLOCK_BYTES,
         }
     }
 }
@@ -153,7 +156,7 @@ impl<V: View> Engine<V> {
             history: sink.history(),
         };
         let workers = options.workers.max(1);
-        let inlets = feed::start(options.inputs, &catalog, workers, workers);
+        let inlets = feed::start(options.inputs, options.block_bytes, &catalog, workers, workers);
         let (batches_in, batches) = sync_channel(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
         let written = write(batches, sink, &status);

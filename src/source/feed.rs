@@ -122,7 +122,7 @@ impl Drop for Outlet {
 }
 
 /// Starts reading `inputs` with `decoders` threads for `workers` workers. The threads end when the log or the workers do.
-pub(crate) fn start(inputs: Vec<LogInput>, catalog: &Catalog, decoders: usize, workers: usize) -> Vec<Inlet> {
+pub(crate) fn start(inputs: Vec<LogInput>, block_bytes: usize, catalog: &Catalog, decoders: usize, workers: usize) -> Vec<Inlet> {
     let wakers: Vec<Arc<OnceLock<Thread>>> = (0..workers).map(|_| Arc::default()).collect();
     let mut inlets: Vec<Inlet> =
         wakers.iter().map(|reader| Inlet { channels: Vec::new(), next: 0, reader: Arc::clone(reader) }).collect();
@@ -139,13 +139,13 @@ pub(crate) fn start(inputs: Vec<LogInput>, catalog: &Catalog, decoders: usize, w
         let catalog = catalog.clone();
         thread::spawn(move || decode_all(catalog, &block_out, &outlets));
     }
-    thread::spawn(move || read_all(&inputs, &blocks));
+    thread::spawn(move || read_all(&inputs, block_bytes, &blocks));
     inlets
 }
 
-fn read_all(inputs: &[LogInput], blocks: &[SyncSender<Result<Block, Arc<LogError>>>]) {
+fn read_all(inputs: &[LogInput], block_bytes: usize, blocks: &[SyncSender<Result<Block, Arc<LogError>>>]) {
     let mut turns = blocks.iter().cycle();
-    let read = log::read(inputs, |block| turns.next().is_some_and(|decoder| decoder.send(Ok(block)).is_ok()));
+    let read = log::read(inputs, block_bytes, |block| turns.next().is_some_and(|decoder| decoder.send(Ok(block)).is_ok()));
     if let (Err(error), Some(decoder)) = (read, turns.next()) {
         // Where the decoder has gone, so have the workers: there is nobody to tell.
         let _nobody_listens = decoder.send(Err(Arc::new(error)));

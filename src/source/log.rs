@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Bytes of lines in a block, about.
-const BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of lines in a block, about, unless the options say otherwise.
+pub(crate) const BLOCK_BYTES: usize = 256 << 10;
 
 /// The longest line that is read, in bytes. Kafka's own limit on a record is far below it.
 const LINE_BYTES_MAX: usize = 256 << 20;
@@ -65,7 +65,7 @@ pub(crate) fn total_bytes(inputs: &[LogInput]) -> Option<u64> {
 }
 
 /// Reads the inputs one behind the other, handing each block to `each` until it answers false.
-pub(crate) fn read(inputs: &[LogInput], mut each: impl FnMut(Block) -> bool) -> Result<(), LogError> {
+pub(crate) fn read(inputs: &[LogInput], block_bytes: usize, mut each: impl FnMut(Block) -> bool) -> Result<(), LogError> {
     let bytes_read = Arc::new(AtomicU64::new(0));
     for input in inputs {
         let failed = |error| LogError { name: input.name(), error };
@@ -73,12 +73,12 @@ pub(crate) fn read(inputs: &[LogInput], mut each: impl FnMut(Block) -> bool) -> 
             LogInput::File(path) => Box::new(File::open(path).map_err(failed)?),
             LogInput::Stdin => Box::new(io::stdin()),
         };
-        let mut reader = decompressed(Counted { inner: raw, count: Arc::clone(&bytes_read) }).map_err(failed)?;
+        let mut reader = decompressed(Counted { inner: raw, count: Arc::clone(&bytes_read) }, block_bytes).map_err(failed)?;
         let name: Arc<str> = input.name().into();
         let mut first_line = 1;
         loop {
-            let mut block = Block { lines: Vec::with_capacity(BLOCK_BYTES), name: Arc::clone(&name), first_line, bytes_read: 0, cut: false };
-            let more = fill(&mut *reader, &mut block).map_err(failed)?;
+            let mut block = Block { lines: Vec::with_capacity(block_bytes), name: Arc::clone(&name), first_line, bytes_read: 0, cut: false };
+            let more = fill(&mut *reader, &mut block, block_bytes).map_err(failed)?;
             first_line += memchr::memchr_iter(b'\n', &block.lines).count() as u64;
             block.bytes_read = bytes_read.load(Relaxed);
             if (!block.lines.is_empty() || block.cut) && !each(block) {
@@ -93,7 +93,7 @@ pub(crate) fn read(inputs: &[LogInput], mut each: impl FnMut(Block) -> bool) -> 
 }
 
 /// Fills a block; false at the end of the input.
-fn fill(reader: &mut dyn BufRead, block: &mut Block) -> io::Result<bool> {
+fn fill(reader: &mut dyn BufRead, block: &mut Block, block_bytes: usize) -> io::Result<bool> {
     loop {
         let available = match reader.fill_buf() {
             Ok(available) => available,
@@ -110,7 +110,7 @@ fn fill(reader: &mut dyn BufRead, block: &mut Block) -> io::Result<bool> {
             block.cut = block.lines.last().is_some_and(|last| *last != b'\n');
             return Ok(false);
         }
-        let full = block.lines.len() + available.len() >= BLOCK_BYTES;
+        let full = block.lines.len() + available.len() >= block_bytes;
         let newline = if full { memchr::memrchr(b'\n', available) } else { None };
         let taken = newline.map_or(available.len(), |at| at + 1);
         block.lines.extend_from_slice(available.get(..taken).unwrap_or(available));
@@ -129,15 +129,15 @@ fn keep_whole_lines(block: &mut Block) {
     block.lines.truncate(whole);
 }
 
-fn decompressed(raw: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
-    let mut raw = BufReader::with_capacity(BLOCK_BYTES, raw);
+fn decompressed(raw: impl Read + 'static, block_bytes: usize) -> io::Result<Box<dyn BufRead>> {
+    let mut raw = BufReader::with_capacity(block_bytes.max(16), raw);
     let head = raw.fill_buf()?;
     Ok(if head.starts_with(&[0x1f, 0x8b]) {
-        Box::new(BufReader::with_capacity(BLOCK_BYTES, flate2::bufread::MultiGzDecoder::new(raw)))
+        Box::new(BufReader::with_capacity(block_bytes, flate2::bufread::MultiGzDecoder::new(raw)))
     } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || head.get(1..4) == Some(&[0x2a, 0x4d, 0x18]) {
-        Box::new(BufReader::with_capacity(BLOCK_BYTES, zstd::stream::read::Decoder::with_buffer(raw)?))
+        Box::new(BufReader::with_capacity(block_bytes, zstd::stream::read::Decoder::with_buffer(raw)?))
     } else {
-        Box::new(raw)
+        Box::new(BufReader::with_capacity(block_bytes, raw))
     })
 }
 
@@ -164,7 +164,7 @@ mod tests {
         file.write_all(bytes).unwrap();
         let (mut lines, mut cut) = (Vec::new(), false);
         let mut next_line = 1;
-        read(&[LogInput::File(file.path().to_owned())], |block| {
+        read(&[LogInput::File(file.path().to_owned())], BLOCK_BYTES, |block| {
             assert_eq!(block.first_line, next_line);
             next_line += block.lines.iter().filter(|c| **c == b'\n').count() as u64;
             lines.extend_from_slice(&block.lines);

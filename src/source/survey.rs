@@ -73,7 +73,7 @@ impl Heads {
     pub(crate) fn read(inputs: &[LogInput]) -> Result<Heads, LogError> {
         let mut heads = Heads::default();
         let run = memchr::memmem::Finder::new(b"\"__debezium.context.runId\",\"");
-        log::read(inputs, |block| {
+        log::read(inputs, log::BLOCK_BYTES, |block| {
             block.lines.split(|c| *c == b'\n').for_each(|line| heads.line(line, &run));
             true
         })?;
@@ -172,7 +172,7 @@ struct SurveyedRow {
 /// Decodes the log for the places of its rows; what cannot be read is told when the log is read for good.
 fn for_each_row(inputs: &[LogInput], catalog: &Catalog, mut each: impl FnMut(SurveyedRow)) -> Result<(), LogError> {
     let mut decoder = Decoder::new(catalog.clone());
-    log::read(inputs, |block: Block| {
+    log::read(inputs, log::BLOCK_BYTES, |block: Block| {
         let mut buffers: Vec<Box<dyn RowBuffer>> = catalog.codecs.iter().map(|codec| codec.buffer()).collect();
         for line in block.lines.split(|c| *c == b'\n') {
             let Ok(record) = kcat::parse(line) else { continue };

@@ -1,0 +1,42 @@
+//! Seeded inputs with a known answer: what Deltaic is tested against.
+//!
+//! ```text
+//! seed ──> workload: a History (what Postgres committed) ──> oracle: the view at each END
+//!              │                                                   ║ must be equal
+//!              └──> connector: a Log (what lies in Kafka) ──> delivery ──> the engine under test
+//! ```
+//!
+//! [`Scenario::random`] makes one case; [`Oracle`] answers for its history; [`deliver`] and [`kcat_line`] turn its log into lines.
+//! [`Oddities`] counts what occurred, so that a test can prove that its seeds contain what it is about.
+//! Everything follows from the seed: the same seed gives the same bytes.
+
+mod workload;
+
+mod connector;
+
+mod oddities;
+
+mod delivery;
+
+mod oracle;
+
+mod scenario;
+
+mod replay_log;
+
+mod check;
+
+pub use check::{Checked, Divergence, Passage, check};
+pub use connector::{
+    ConnectorOptions, HEARTBEAT_TOPIC, Log, PLACEHOLDER, Record, Resume, Schemas, SnapshotField, TRANSACTION_TOPIC,
+    produce,
+};
+pub use delivery::{Delivery, cut, deliver, kcat_line};
+pub use oddities::Oddities;
+pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};
+pub use replay_log::{Summary, write_large, write_lines};
+pub use scenario::Scenario;
+pub use workload::{
+    Cell, Change, ChangeOp, Column, ColumnType, Commit, History, Row, SharedRow, TOAST_LENGTH, Table, Tables, Weights,
+    WorkloadOptions,
+};

@@ -1,0 +1,124 @@
+//! Heavy proofs and tools, run by hand: what CI runs a small share of.
+
+#![expect(clippy::print_stdout, reason = "a command that prints its findings")]
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use fastrand::Rng;
+use harness::{Oddities, Passage, Scenario, check};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(name = "harness", about = "Deltaic's proofs and tools")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Replay generated logs and compare every state with the oracle; prints what occurred in them.
+    Seeds {
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many seeds.
+        #[arg(long, default_value_t = 1000)]
+        count: u64,
+        /// Worker threads, each in turn.
+        #[arg(long, default_values_t = [1, 2, 4])]
+        workers: Vec<usize>,
+        /// Cut every log off at a random place.
+        #[arg(long)]
+        cut: bool,
+    },
+    /// Write a large, plain, realistic log (zstd).
+    Generate {
+        /// The file.
+        out: PathBuf,
+        /// Rows in it, snapshot included.
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// The seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Seeds { from, count, workers, cut } => seeds(from..from + count, &workers, cut),
+        Command::Generate { out, rows, seed } => {
+            let summary = harness::write_large(&out, rows, seed)?;
+            println!("{summary:?}");
+            Ok(())
+        }
+    }
+}
+
+fn seeds(seeds: std::ops::Range<u64>, workers: &[usize], cut: bool) -> Result<()> {
+    let (mut oddities, mut totals, mut failed) = (Oddities::default(), Totals::default(), 0);
+    for seed in seeds.clone() {
+        let scenario = Scenario::random(seed);
+        oddities += scenario.oddities.clone();
+        for &workers in workers {
+            let mut passage = Passage::random(seed, workers);
+            if cut {
+                passage = cut_off(passage, &scenario);
+            }
+            match check(&scenario, &passage) {
+                Ok(checked) => totals.add(&checked),
+                Err(divergence) => {
+                    println!("{divergence}\n");
+                    failed += 1;
+                }
+            }
+        }
+    }
+    println!("per 1,000 seeds:");
+    let per_thousand = |count: u64| count as f64 * 1000.0 / (seeds.end - seeds.start) as f64;
+    for (name, count) in oddities.rows() {
+        println!("  {name:<32} {:>12.0}", per_thousand(count));
+    }
+    println!("runs: {totals:?}");
+    if failed > 0 {
+        bail!("{failed} runs showed something that is not true");
+    }
+    Ok(())
+}
+
+/// Cuts the log off at a random place.
+fn cut_off(passage: Passage, _scenario: &Scenario) -> Passage {
+    let share = Rng::with_seed(passage.seed ^ 0xc0_7).f64();
+    Passage { cut: Some(share), ..passage }
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    runs: u64,
+    refused: u64,
+    states: u64,
+    closed_by_counts: u64,
+    closed_by_progress: u64,
+    left_open: u64,
+    wholly_closed: u64,
+    redelivered: u64,
+    late: u64,
+}
+
+impl Totals {
+    fn add(&mut self, checked: &harness::Checked) {
+        self.runs += 1;
+        self.states += checked.states;
+        let Some(report) = &checked.report else {
+            self.refused += 1;
+            return;
+        };
+        self.closed_by_counts += report.closed_by_counts;
+        self.closed_by_progress += report.closed_by_progress;
+        self.left_open += report.open.len() as u64;
+        self.wholly_closed += u64::from(report.open.is_empty());
+        self.redelivered += report.redelivered;
+        self.late += report.late;
+    }
+}
