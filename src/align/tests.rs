@@ -1,1 +1,360 @@
-//! t
+//! The closing rules one by one: facts in, closings out.
+
+use super::*;
+use crate::source::survey::Restart;
+
+const USERS: usize = 0;
+const ITEMS: usize = 1;
+
+/// Two tables, `users` with one partition and `items` with two, and what closes.
+struct Stage {
+    aligner: Aligner,
+    out: Vec<(Closing, Time)>,
+    offset: u64,
+}
+
+fn options() -> AlignOptions {
+    AlignOptions { repair_delay_ms: 10, ..AlignOptions::default() }
+}
+
+/// After a snapshot at LSN 100 that run 1 took and that every partition has gone past.
+fn stage() -> Stage {
+    let mut stage = before_the_base(options(), Restarts::Known(Vec::new()));
+    stage.snapshot(USERS, 0, 1, 100);
+    for (table, number) in [(USERS, 0), (ITEMS, 0), (ITEMS, 1)] {
+        stage.row(table, number, 1, (9, 0), 101, 1);
+    }
+    stage.end(9, 110, &[(USERS, 1), (ITEMS, 2)]);
+    assert_eq!(stage.closed(), ["base 100"]);
+    // Partitions name the END before theirs; run 1 numbers its items 1 and 1 here, so only progress will close 110.
+    stage
+}
+
+fn before_the_base(options: AlignOptions, restarts: Restarts) -> Stage {
+    let tables = vec!["users".to_owned(), "items".to_owned()];
+    Stage { aligner: Aligner::new(options, tables, Some(vec![1, 2]), restarts), out: Vec::new(), offset: 0 }
+}
+
+impl Stage {
+    fn try_fact(&mut self, table: usize, number: u32, kind: FactKind) -> Result<(), AlignError> {
+        self.offset += 1;
+        let partition = Partition { table: table as u16, number };
+        self.aligner.note(Fact { partition, offset: self.offset, kind }, &mut self.out)?;
+        self.aligner.advance(&mut self.out)
+    }
+
+    fn fact(&mut self, table: usize, number: u32, kind: FactKind) {
+        self.try_fact(table, number, kind).unwrap();
+    }
+
+    /// A change of the stream by `run`, in the transaction `(txid, previous END)`.
+    fn row(&mut self, table: usize, number: u32, run: u128, (txid, previous): (u64, u64), lsn: u64, order: u64) {
+        let origin = Origin::Stream { txid, lsn: Lsn(lsn), previous: Lsn(previous), order };
+        self.fact(table, number, FactKind::Row { origin, run: Some(run), truncate: false });
+    }
+
+    fn snapshot(&mut self, table: usize, number: u32, run: u128, lsn: u64) {
+        let origin = Origin::Initial { lsn: Lsn(lsn), last: true };
+        self.fact(table, number, FactKind::Row { origin, run: Some(run), truncate: false });
+    }
+
+    fn end(&mut self, txid: u64, lsn: u64, counts: &[(usize, u64)]) {
+        let end = End { txid, lsn: Lsn(lsn), counts: counts.to_vec(), commit_ms: lsn as i64 };
+        self.fact(usize::from(u16::MAX), 0, FactKind::End(end));
+    }
+
+    /// What closed since the last call.
+    fn closed(&mut self) -> Vec<String> {
+        let closings = std::mem::take(&mut self.out).into_iter();
+        closings
+            .map(|(closing, time)| match closing {
+                Closing::Load { snapshot, reset } => format!("load {snapshot} at {time}, reset {reset}"),
+                Closing::Base { snapshot: Some(snapshot), reset: false } => format!("base {snapshot}"),
+                Closing::Base { snapshot, reset } => format!("base {snapshot:?}, reset {reset}"),
+                Closing::Transaction { end, .. } => format!("{end}"),
+                Closing::Known { end, in_base, .. } => format!("known {end}, in base {in_base}"),
+            })
+            .collect()
+    }
+
+    /// One row in each partition that names `previous`, without an END of its own yet.
+    fn go_past(&mut self, previous: u64) {
+        for (table, number) in [(USERS, 0), (ITEMS, 0), (ITEMS, 1)] {
+            self.row(table, number, 1, (999, previous), previous + 1, 1);
+        }
+    }
+}
+
+/// The stage with everything up to END 110 closed.
+fn at_110() -> Stage {
+    let mut stage = stage();
+    stage.go_past(110);
+    assert_eq!(stage.closed(), ["110"]);
+    stage
+}
+
+#[test]
+fn a_transaction_closes_when_its_rows_are_counted() {
+    let mut stage = at_110();
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.end(5, 120, &[(ITEMS, 2)]);
+    assert_eq!(stage.closed(), [""; 0]);
+    stage.row(ITEMS, 1, 1, (5, 110), 112, 1);
+    assert_eq!(stage.closed(), [""; 0], "the same number twice counts once");
+    stage.row(ITEMS, 1, 1, (5, 110), 113, 2);
+    assert_eq!(stage.closed(), ["120"]);
+    assert_eq!(stage.aligner.report().closed_by_counts, 1);
+}
+
+#[test]
+fn the_end_may_come_last_or_first() {
+    for end_first in [true, false] {
+        let mut stage = at_110();
+        if end_first {
+            stage.end(5, 120, &[(ITEMS, 1)]);
+        }
+        stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+        if !end_first {
+            stage.end(5, 120, &[(ITEMS, 1)]);
+        }
+        assert_eq!(stage.closed(), ["120"]);
+    }
+}
+
+#[test]
+fn transactions_close_in_the_order_of_their_ends() {
+    let mut stage = at_110();
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.end(4, 130, &[(ITEMS, 1)]);
+    stage.row(ITEMS, 0, 1, (4, 120), 115, 1);
+    assert_eq!(stage.closed(), [""; 0]);
+    stage.row(ITEMS, 1, 1, (5, 110), 112, 1);
+    assert_eq!(stage.closed(), ["120", "130"]);
+}
+
+#[test]
+fn a_transaction_closes_when_every_partition_has_gone_past_it() {
+    let mut stage = at_110();
+    stage.end(5, 120, &[(ITEMS, 7)]);
+    stage.row(ITEMS, 0, 1, (6, 120), 121, 1);
+    assert_eq!(stage.closed(), [""; 0]);
+    stage.row(ITEMS, 1, 1, (6, 120), 122, 2);
+    assert_eq!(stage.closed(), ["120"], "users need not have gone past what does not concern them");
+    assert_eq!(stage.aligner.report().closed_by_progress, 2);
+}
+
+#[test]
+fn tables_that_are_not_consumed_and_empty_transactions_close_at_once() {
+    let mut stage = at_110();
+    stage.end(5, 120, &[]);
+    stage.end(6, 130, &[(USERS, 0)]);
+    assert_eq!(stage.closed(), ["120", "130"]);
+}
+
+/// Whether the pending transaction 5 (END 120) waits until all tables have gone past it, and then closes.
+fn waits_for_progress_of_all(mut stage: Stage) {
+    assert_eq!(stage.closed(), [""; 0]);
+    stage.row(ITEMS, 0, 1, (6, 120), 121, 1);
+    stage.row(ITEMS, 1, 1, (6, 120), 122, 2);
+    assert_eq!(stage.closed(), [""; 0], "an END that is doubtful may leave out a table");
+    stage.row(USERS, 0, 1, (6, 120), 123, 1);
+    assert_eq!(stage.closed(), ["120"]);
+}
+
+#[test]
+fn rows_of_two_runs_make_counts_doubtful() {
+    let mut stage = at_110();
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.row(ITEMS, 0, 2, (5, 110), 112, 2);
+    stage.end(5, 120, &[(ITEMS, 2)]);
+    waits_for_progress_of_all(stage);
+}
+
+#[test]
+fn an_order_above_the_count_makes_counts_doubtful() {
+    let mut stage = at_110();
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.row(ITEMS, 1, 1, (5, 110), 112, 2);
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    waits_for_progress_of_all(stage);
+}
+
+#[test]
+fn rows_of_a_table_that_the_end_leaves_out_make_counts_doubtful() {
+    let mut stage = at_110();
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.row(USERS, 0, 1, (5, 110), 112, 1);
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    waits_for_progress_of_all(stage);
+}
+
+#[test]
+fn two_ends_that_count_differently_make_counts_doubtful() {
+    let mut stage = at_110();
+    stage.end(5, 120, &[(ITEMS, 2)]);
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.row(ITEMS, 0, 1, (5, 110), 112, 2);
+    waits_for_progress_of_all(stage);
+}
+
+#[test]
+fn an_end_that_falls_back_makes_the_counts_of_what_is_open_doubtful() {
+    let mut stage = at_110();
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.end(9, 110, &[(USERS, 1), (ITEMS, 2)]);
+    assert_eq!(stage.closed(), ["known 110, in base false"]);
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    waits_for_progress_of_all(stage);
+}
+
+#[test]
+fn a_missing_run_id_makes_counts_doubtful() {
+    let mut stage = at_110();
+    let origin = Origin::Stream { txid: 5, lsn: Lsn(111), previous: Lsn(110), order: 1 };
+    stage.fact(ITEMS, 0, FactKind::Row { origin, run: None, truncate: false });
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    waits_for_progress_of_all(stage);
+}
+
+#[test]
+fn the_transaction_a_run_resumed_in_is_not_counted() {
+    let mut stage = at_110();
+    stage.row(ITEMS, 0, 2, (5, 110), 111, 1);
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    assert_eq!(stage.closed(), [""; 0], "run 2 has shown nothing from before");
+    stage.row(ITEMS, 1, 2, (9, 0), 102, 2);
+    assert_eq!(stage.closed(), ["120"], "run 2 has shown that it started before");
+}
+
+#[test]
+fn where_a_restart_may_have_been_counts_wait_until_every_sign_is_read() {
+    // GIVEN a log of which the survey says that what follows END 110 may be interrupted
+    let partition = Partition { table: ITEMS as u16, number: 1 };
+    let restarts = Restarts::Known(vec![Restart::new(Lsn(110), Lsn(110), vec![(partition, 50)])]);
+    let mut stage = before_the_base(options(), restarts);
+    stage.snapshot(USERS, 0, 1, 100);
+    for (table, number) in [(USERS, 0), (ITEMS, 0), (ITEMS, 1)] {
+        stage.row(table, number, 1, (9, 0), 101, u64::from(number) + 1);
+    }
+    stage.end(9, 110, &[(USERS, 1), (ITEMS, 2)]);
+    assert_eq!(stage.closed(), ["base 100", "110"]);
+    // WHEN its counts are complete
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    assert_eq!(stage.closed(), [""; 0]);
+    // THEN it closes only after the partition was read to where the survey saw the last row of it.
+    stage.offset = 49;
+    stage.fact(ITEMS, 1, FactKind::Unreadable);
+    assert_eq!(stage.closed(), ["120"]);
+}
+
+#[test]
+fn an_end_that_was_never_read_is_a_hole() {
+    let mut stage = at_110();
+    stage.row(ITEMS, 0, 1, (5, 115), 116, 1);
+    let end = End { txid: 5, lsn: Lsn(120), counts: vec![(ITEMS, 1)], commit_ms: 0 };
+    let hole = stage.try_fact(usize::from(u16::MAX), 0, FactKind::End(end)).unwrap_err();
+    assert_eq!(hole, AlignError::Hole { txid: 5, end: Lsn(120), named: Lsn(115) });
+}
+
+#[test]
+fn one_txid_in_two_lives_is_two_transactions() {
+    let mut stage = at_110();
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.row(ITEMS, 0, 1, (5, 120), 125, 1);
+    stage.row(ITEMS, 0, 1, (5, 120), 126, 2);
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    assert_eq!(stage.closed(), ["120"]);
+    stage.end(5, 130, &[(ITEMS, 2)]);
+    assert_eq!(stage.closed(), ["130"]);
+}
+
+#[test]
+fn the_snapshot_is_complete_when_every_partition_has_streamed() {
+    let mut stage = before_the_base(options(), Restarts::Known(Vec::new()));
+    stage.snapshot(USERS, 0, 1, 100);
+    stage.row(USERS, 0, 1, (5, 0), 101, 1);
+    stage.row(ITEMS, 0, 1, (5, 0), 102, 1);
+    assert_eq!(stage.closed(), [""; 0]);
+    let refused = stage.aligner.end_of_log(&mut stage.out).unwrap_err();
+    assert_eq!(refused, AlignError::SnapshotNotProven { partitions: vec!["items/1".to_owned()] });
+    assert_eq!(stage.closed(), [""; 0]);
+}
+
+#[test]
+fn the_snapshot_is_complete_when_the_user_says_so() {
+    let mut stage = before_the_base(AlignOptions { snapshot_complete: true, ..options() }, Restarts::Known(Vec::new()));
+    stage.snapshot(USERS, 0, 1, 100);
+    assert_eq!(stage.closed(), [""; 0], "not before the log has ended");
+    stage.aligner.end_of_log(&mut stage.out).unwrap();
+    assert_eq!(stage.closed(), ["base 100"]);
+}
+
+#[test]
+fn only_the_greatest_attempt_of_a_snapshot_is_shown() {
+    let mut stage = before_the_base(options(), Restarts::Known(Vec::new()));
+    stage.snapshot(USERS, 0, 1, 90);
+    stage.snapshot(ITEMS, 0, 2, 100);
+    stage.snapshot(ITEMS, 1, 1, 90);
+    stage.end(3, 95, &[(USERS, 1)]);
+    stage.go_past(0);
+    assert_eq!(stage.closed(), ["base 100", "known 95, in base true"]);
+    let origin = Origin::Initial { lsn: Lsn(140), last: false };
+    let refused = stage.try_fact(USERS, 0, FactKind::Row { origin, run: Some(3), truncate: false }).unwrap_err();
+    assert_eq!(refused, AlignError::NewBase { base: Lsn(100), snapshot: Lsn(140) });
+}
+
+#[test]
+fn a_log_without_a_snapshot_begins_after_an_empty_one_or_is_refused() {
+    let mut empty = before_the_base(options(), Restarts::Known(Vec::new()));
+    empty.go_past(0);
+    assert_eq!(empty.closed(), ["base None, reset false"]);
+
+    let mut stage = before_the_base(options(), Restarts::Known(Vec::new()));
+    stage.row(USERS, 0, 1, (5, 50), 51, 1);
+    stage.row(ITEMS, 0, 1, (5, 50), 52, 1);
+    let origin = Origin::Stream { txid: 5, lsn: Lsn(53), previous: Lsn(50), order: 2 };
+    let row = FactKind::Row { origin, run: Some(1), truncate: false };
+    assert_eq!(stage.try_fact(ITEMS, 1, row.clone()).unwrap_err(), AlignError::NoSnapshot);
+
+    let mut partial =
+        before_the_base(AlignOptions { allow_partial_base: true, ..options() }, Restarts::Known(Vec::new()));
+    partial.row(USERS, 0, 1, (5, 50), 51, 1);
+    partial.row(ITEMS, 0, 1, (5, 50), 52, 1);
+    partial.fact(ITEMS, 1, row);
+    assert_eq!(partial.closed(), ["base None, reset false"]);
+    assert!(partial.aligner.report().partial_base);
+}
+
+#[test]
+fn nothing_closes_above_the_position_asked_for() {
+    let mut stage = before_the_base(AlignOptions { until: Some(Lsn(125)), ..options() }, Restarts::Known(Vec::new()));
+    stage.snapshot(USERS, 0, 1, 100);
+    stage.go_past(0);
+    stage.end(4, 120, &[]);
+    assert!(!stage.aligner.until_reached());
+    stage.end(5, 130, &[]);
+    assert_eq!(stage.closed(), ["base 100", "120"]);
+    assert!(stage.aligner.until_reached());
+    assert_eq!(stage.aligner.final_report().open, []);
+
+    let mut early = before_the_base(AlignOptions { until: Some(Lsn(99)), ..options() }, Restarts::Known(Vec::new()));
+    early.snapshot(USERS, 0, 1, 100);
+    early.row(USERS, 0, 1, (999, 0), 101, 1);
+    early.row(ITEMS, 0, 1, (999, 0), 102, 1);
+    let origin = Origin::Stream { txid: 999, lsn: Lsn(103), previous: Lsn(0), order: 2 };
+    let refused = early.try_fact(ITEMS, 1, FactKind::Row { origin, run: Some(1), truncate: false }).unwrap_err();
+    assert_eq!(refused, AlignError::UntilBeforeBase { until: Lsn(99), base: Lsn(100) });
+}
+
+#[test]
+fn an_open_transaction_says_what_it_waits_for() {
+    let mut stage = at_110();
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.end(5, 120, &[(ITEMS, 2)]);
+    stage.aligner.end_of_log(&mut stage.out).unwrap();
+    let open = stage.aligner.final_report().open;
+    assert_eq!(open[0].missing, ["items: 1 of 2 rows; no later row yet in partition 0, 1"]);
+    assert_eq!(stage.aligner.report().exact_at, Some(Lsn(110)));
+}

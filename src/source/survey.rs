@@ -52,6 +52,13 @@ pub(crate) struct Restart {
     reached: Vec<(Partition, u64)>,
 }
 
+impl Restart {
+    /// The transactions whose previous END is in `from..=to`, wholly read when `reached` is.
+    pub(crate) fn new(from: Lsn, to: Lsn, reached: Vec<(Partition, u64)>) -> Restart {
+        Restart { from, to, reached }
+    }
+}
+
 impl Restarts {
     /// Whether the log is of one run.
     pub(crate) fn none(&self) -> bool {
@@ -145,7 +152,7 @@ impl Heads {
             stretches
                 .into_iter()
                 .zip(reached)
-                .map(|((from, to), reached)| Restart { from, to, reached: reached.into_iter().collect() })
+                .map(|((from, to), reached)| Restart::new(from, to, reached.into_iter().collect()))
                 .collect(),
         ))
     }
