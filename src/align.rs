@@ -84,7 +84,9 @@ pub(crate) enum Closing {
 #[non_exhaustive]
 pub enum AlignError {
     /// A second initial snapshot began after the first was shown.
-    #[error("a new initial snapshot (LSN {snapshot}) follows the one this index was built on (LSN {base}): start again from a new index")]
+    #[error(
+        "a new initial snapshot (LSN {snapshot}) follows the one this index was built on (LSN {base}): start again from a new index"
+    )]
     NewBase {
         /// The LSN of the snapshot in use.
         base: Lsn,
@@ -92,7 +94,9 @@ pub enum AlignError {
         snapshot: Lsn,
     },
     /// The log has no initial snapshot and does not begin right after an empty one.
-    #[error("the log has no initial snapshot: rows that were there before it are unknown; use a log that starts with the connector's snapshot, or --allow-partial-base to go on without them")]
+    #[error(
+        "the log has no initial snapshot: rows that were there before it are unknown; use a log that starts with the connector's snapshot, or --allow-partial-base to go on without them"
+    )]
     NoSnapshot,
     /// The log may end inside the initial snapshot.
     #[error("the initial snapshot is not proven complete: {} shown no change after it; give --snapshot-complete if the log holds all of it", list(.partitions))]
@@ -101,7 +105,9 @@ pub enum AlignError {
         partitions: Vec<String>,
     },
     /// Rows name a transaction whose END is not there.
-    #[error("transaction {txid} (END {end}) follows END {named}, which was never read: the transaction topic has a hole")]
+    #[error(
+        "transaction {txid} (END {end}) follows END {named}, which was never read: the transaction topic has a hole"
+    )]
     Hole {
         /// The transaction whose rows name it.
         txid: u64,
@@ -212,7 +218,12 @@ pub(crate) struct Aligner {
 }
 
 impl Aligner {
-    pub(crate) fn new(options: AlignOptions, tables: Vec<String>, partitions: Option<Vec<u32>>, restarts: Restarts) -> Aligner {
+    pub(crate) fn new(
+        options: AlignOptions,
+        tables: Vec<String>,
+        partitions: Option<Vec<u32>>,
+        restarts: Restarts,
+    ) -> Aligner {
         let partitions = Partitions::new(tables.len(), partitions);
         Aligner {
             options,
@@ -448,8 +459,7 @@ impl Aligner {
         }
         let repairs = self.repairs_until_ms.is_some();
         self.repairs_until_ms = self.repairs_until_ms.filter(|until| ended.commit_ms <= *until);
-        let closing =
-            Closing::Transaction { txid: ended.txid, end, truncated, commit_ms: ended.commit_ms, repairs };
+        let closing = Closing::Transaction { txid: ended.txid, end, truncated, commit_ms: ended.commit_ms, repairs };
         out.push((closing, self.time(end)));
     }
 
@@ -471,7 +481,8 @@ impl Aligner {
             return Ok(Some(by));
         }
         let named_tables_exist = end.counts.iter().all(|&(table, count)| count == 0 || self.partitions.has(table));
-        let all = (0..self.tables.len()).all(|table| !self.partitions.has(table) || self.partitions.passed(table, end.lsn));
+        let all =
+            (0..self.tables.len()).all(|table| !self.partitions.has(table) || self.partitions.passed(table, end.lsn));
         Ok((named_tables_exist && all && self.partitions.known()).then_some(ClosedBy::Progress))
     }
 
@@ -502,7 +513,8 @@ impl Aligner {
 
     fn counted(&self, txid: u64, pending: &Pending, table: usize, count: u64) -> bool {
         let Some(&previous) = pending.groups.first() else { return false };
-        let Some((group, run)) = self.groups.get(&(txid, previous)).and_then(|group| Some((group, group.run()?))) else {
+        let Some((group, run)) = self.groups.get(&(txid, previous)).and_then(|group| Some((group, group.run()?)))
+        else {
             return false;
         };
         let started_before = match self.runs.get(&run) {
@@ -558,12 +570,19 @@ impl Aligner {
             if settled || self.partitions.passed(table, end.lsn) || (count == 0 && !self.partitions.has(table)) {
                 continue;
             }
-            let seen = pending.groups.iter().filter_map(|p| self.groups.get(&(end.txid, *p))).map(|g| g.seen(table)).sum::<u64>();
+            let seen = pending
+                .groups
+                .iter()
+                .filter_map(|p| self.groups.get(&(end.txid, *p)))
+                .map(|g| g.seen(table))
+                .sum::<u64>();
             let behind = self.partitions.behind(table, end.lsn);
             let doubt = if believable { "" } else { ", and a connector restart makes its counts doubtful" };
             missing.push(match behind {
                 Some(behind) if behind.is_empty() => format!("{name}: no partition of its topic is in the log"),
-                Some(behind) => format!("{name}: {seen} of {count} rows{doubt}; no later row yet in partition {}", numbers(&behind)),
+                Some(behind) => {
+                    format!("{name}: {seen} of {count} rows{doubt}; no later row yet in partition {}", numbers(&behind))
+                }
                 None => format!("{name}: {seen} of {count} rows{doubt}; its partitions are unknown"),
             });
         }

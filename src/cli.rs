@@ -142,7 +142,8 @@ impl Replay {
     }
 
     fn options(&self) -> ReplayOptions {
-        let input = |path: &PathBuf| if path.as_os_str() == "-" { LogInput::Stdin } else { LogInput::File(path.clone()) };
+        let input =
+            |path: &PathBuf| if path.as_os_str() == "-" { LogInput::Stdin } else { LogInput::File(path.clone()) };
         ReplayOptions {
             workers: usize::from(self.workers),
             prefix: self.prefix.clone(),

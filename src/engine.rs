@@ -209,7 +209,8 @@ fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
         let found = "standard input cannot be searched for its source".to_owned();
         let prefix = options.prefix.as_deref().ok_or(Error::Prefix { found })?;
         let catalog = Catalog::new(prefix, codecs);
-        let all_given = (0..catalog.codecs.len()).all(|table| options.partitions.contains_key(catalog.topic_name(table as u16)));
+        let all_given =
+            (0..catalog.codecs.len()).all(|table| options.partitions.contains_key(catalog.topic_name(table as u16)));
         let partitions = all_given.then(|| given(&catalog, &|_| 0));
         return Ok((catalog, partitions, Restarts::Unknown));
     }
@@ -236,9 +237,12 @@ fn only_prefix(heads: &Heads) -> Result<String, Error> {
     let mut prefixes = heads.prefixes();
     match (prefixes.pop(), prefixes.is_empty()) {
         (Some(prefix), true) => Ok(prefix),
-        (Some(last), false) => Err(Error::Prefix { found: format!("the log holds several sources: {}, {last}", prefixes.join(", ")) }),
+        (Some(last), false) => {
+            Err(Error::Prefix { found: format!("the log holds several sources: {}, {last}", prefixes.join(", ")) })
+        }
         (None, _) => Err(Error::Prefix {
-            found: "the log has no transaction topic (set provide.transaction.metadata=true in the connector)".to_owned(),
+            found: "the log has no transaction topic (set provide.transaction.metadata=true in the connector)"
+                .to_owned(),
         }),
     }
 }

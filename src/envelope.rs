@@ -13,6 +13,7 @@
 mod cell;
 mod codec;
 mod debezium;
+mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -80,7 +81,9 @@ impl Origin {
     /// The END this row shows its partition to have passed.
     pub(crate) fn previous(&self) -> Lsn {
         match *self {
-            Origin::Stream { previous, .. } | Origin::Incremental { previous } | Origin::Blocking { previous, .. } => previous,
+            Origin::Stream { previous, .. } | Origin::Incremental { previous } | Origin::Blocking { previous, .. } => {
+                previous
+            }
             Origin::Initial { .. } => Lsn(0),
         }
     }
@@ -148,14 +151,26 @@ pub enum BadReason {
         /// The parser's words.
         error: String,
     },
+    /// Key or value is JSON, but not of the shape that Debezium writes.
+    #[error("{part} is not what Debezium writes: {error}")]
+    Shape {
+        /// `key`, `value` or a header.
+        part: &'static str,
+        /// The parser's words.
+        error: String,
+    },
     /// Confluent's framing of Avro, Protobuf or JSON Schema.
-    #[error("{part} starts with a zero byte: a schema registry's format (Avro, Protobuf, JSON Schema) is not supported yet; use Debezium's JSON converter")]
+    #[error(
+        "{part} starts with a zero byte: a schema registry's format (Avro, Protobuf, JSON Schema) is not supported yet; use Debezium's JSON converter"
+    )]
     Framed {
         /// `key` or `value`.
         part: &'static str,
     },
     /// A record that `ExtractNewRecordState` flattened.
-    #[error("the value has no envelope (op, source, after): records flattened by ExtractNewRecordState are not supported yet; remove that transform")]
+    #[error(
+        "the value has no envelope (op, source, after): records flattened by ExtractNewRecordState are not supported yet; remove that transform"
+    )]
     Flattened,
     /// A field of the envelope is missing.
     #[error("{0} is missing")]

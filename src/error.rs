@@ -20,7 +20,9 @@ pub enum Error {
     #[error(transparent)]
     Log(#[from] Arc<LogError>),
     /// Give the log in order.
-    #[error("topic {topic}, partition {partition}: offset {offset} comes after offset {after}; give the parts of a log in their order")]
+    #[error(
+        "topic {topic}, partition {partition}: offset {offset} comes after offset {after}; give the parts of a log in their order"
+    )]
     OutOfOrder {
         /// The topic.
         topic: String,
@@ -44,7 +46,9 @@ pub enum Error {
         topic: String,
     },
     /// ENDs in more than one partition have no order.
-    #[error("topic {topic} has {partitions} partitions: it must have exactly one, or the order of transactions is lost")]
+    #[error(
+        "topic {topic} has {partitions} partitions: it must have exactly one, or the order of transactions is lost"
+    )]
     TransactionPartitions {
         /// The transaction topic.
         topic: String,

@@ -140,7 +140,14 @@ impl<R: Row> Held<R> {
     }
 
     /// Lets rows go as `closing` says, at `time`.
-    fn let_go(&mut self, closing: &Closing, time: Time, workers: usize, leader: bool, out: &mut Vec<(Change<R>, Time)>) {
+    fn let_go(
+        &mut self,
+        closing: &Closing,
+        time: Time,
+        workers: usize,
+        leader: bool,
+        out: &mut Vec<(Change<R>, Time)>,
+    ) {
         self.closed.note(closing, self.table);
         match *closing {
             Closing::Load { snapshot, reset } => self.load(Some(snapshot), reset && leader, time, workers, out),
@@ -151,14 +158,23 @@ impl<R: Row> Held<R> {
                 self.let_transaction_go(txid, end, time, workers, out);
                 self.let_snapshots_go(end, time, out);
                 if repairs && leader {
-                    let due = |worker| (Change::Due { worker, commit_ms: commit_ms.saturating_sub(self.repair_delay_ms) }, time);
+                    let due = |worker| {
+                        (Change::Due { worker, commit_ms: commit_ms.saturating_sub(self.repair_delay_ms) }, time)
+                    };
                     out.extend((0..workers as u64).map(due));
                 }
             }
         }
     }
 
-    fn load(&mut self, snapshot: Option<Lsn>, reset: bool, time: Time, workers: usize, out: &mut Vec<(Change<R>, Time)>) {
+    fn load(
+        &mut self,
+        snapshot: Option<Lsn>,
+        reset: bool,
+        time: Time,
+        workers: usize,
+        out: &mut Vec<(Change<R>, Time)>,
+    ) {
         if reset {
             let rank = Rank { lsn: Lsn(0), op: Op::Truncate, offset: 0 };
             out.extend((0..workers as u64).map(|worker| (Change::Truncate { worker, rank }, time)));
@@ -194,7 +210,14 @@ impl<R: Row> Held<R> {
         rows
     }
 
-    fn let_transaction_go(&mut self, txid: u64, end: Lsn, time: Time, workers: usize, out: &mut Vec<(Change<R>, Time)>) {
+    fn let_transaction_go(
+        &mut self,
+        txid: u64,
+        end: Lsn,
+        time: Time,
+        workers: usize,
+        out: &mut Vec<(Change<R>, Time)>,
+    ) {
         let rows = self.take(txid, end);
         for row in &rows {
             if self.closed.progress(row.partition) < end {
@@ -265,7 +288,9 @@ impl<R: Row> Hold for Held<R> {
                     Some(_) => self.counters.redelivered(1),
                 },
                 Origin::Incremental { previous } => self.incremental.push(Snapshotted { previous, key, offset, row }),
-                Origin::Blocking { previous, ts_ms } => self.blocking.push((Snapshotted { previous, key, offset, row }, ts_ms)),
+                Origin::Blocking { previous, ts_ms } => {
+                    self.blocking.push((Snapshotted { previous, key, offset, row }, ts_ms))
+                }
                 Origin::Stream { .. } => {}
             }
         }

@@ -16,6 +16,9 @@ mod dead_letter;
 mod engine;
 mod envelope;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hold;
 mod render;
 mod report;

@@ -39,9 +39,15 @@ pub(crate) struct Plan<V> {
 }
 
 /// Builds the dataflow in `scope`.
-pub(crate) fn render<'scope, V: View>(scope: Scope<'scope, Time>, plan: Plan<V>, inlet: Inlet, batches: SyncSender<Batch>) -> ReaderHandle {
+pub(crate) fn render<'scope, V: View>(
+    scope: Scope<'scope, Time>,
+    plan: Plan<V>,
+    inlet: Inlet,
+    batches: SyncSender<Batch>,
+) -> ReaderHandle {
     let Plan { view, catalog, status, align: options, partitions, restarts, history } = plan;
-    let mut holds = Holds { status: &status, repair_delay_ms: options.repair_delay_ms, holders: Vec::new(), typed: Vec::new() };
+    let mut holds =
+        Holds { status: &status, repair_delay_ms: options.repair_delay_ms, holders: Vec::new(), typed: Vec::new() };
     V::Tables::each(&mut holds);
     let Holds { holders, typed, .. } = holds;
 
@@ -50,7 +56,8 @@ pub(crate) fn render<'scope, V: View>(scope: Scope<'scope, Time>, plan: Plan<V>,
     let (facts, reader) = read(scope, inlet, holders, catalog.clone(), Arc::clone(&status));
     let closings = align(facts, aligner, Arc::clone(&status));
 
-    let mut tables = Tables { closings: closings.clone(), typed: typed.into_iter(), catalog: &catalog, status: &status };
+    let mut tables =
+        Tables { closings: closings.clone(), typed: typed.into_iter(), catalog: &catalog, status: &status };
     let tables = V::Tables::visit(&mut tables);
     let schema = Arc::new(view.schema());
     batch(view.build(tables), closings, schema, history, batches, Arc::clone(&status.counters));
@@ -68,7 +75,8 @@ struct Holds<'a> {
 
 impl RowVisitor for Holds<'_> {
     fn visit<R: Row>(&mut self, index: usize) {
-        let held = Rc::new(RefCell::new(Held::<R>::new(index, Arc::clone(&self.status.counters), self.repair_delay_ms)));
+        let held =
+            Rc::new(RefCell::new(Held::<R>::new(index, Arc::clone(&self.status.counters), self.repair_delay_ms)));
         self.holders.push(Rc::clone(&held) as Rc<RefCell<dyn crate::hold::Hold>>);
         self.typed.push(Box::new(held));
     }

@@ -1,12 +1,12 @@
 //! What a run tells those who watch it: counts, where the aligner stands, what went wrong, and whether to stop.
 
 use crate::align::{AlignError, AlignMonitor, AlignReport};
-use crate::time::{Lsn, Time};
-use crate::upsert::UpsertMonitor;
 use crate::dead_letter::{DeadLetters, OnBadRecord};
 use crate::envelope::BadRecord;
 use crate::error::Error;
 use crate::report::Inexact;
+use crate::time::{Lsn, Time};
+use crate::upsert::UpsertMonitor;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -16,8 +16,15 @@ use timely::communication::WorkerGuards;
 const SLEEP: Duration = Duration::from_millis(5);
 
 /// Starts one thread for each inlet.
-pub(crate) fn start<V: View>(plan: Plan<V>, inlets: Vec<Inlet>, batches: SyncSender<Batch>) -> Result<WorkerGuards<()>, Error> {
-    let config = timely::Config { communication: timely::CommunicationConfig::Process(inlets.len()), worker: WorkerConfig::default() };
+pub(crate) fn start<V: View>(
+    plan: Plan<V>,
+    inlets: Vec<Inlet>,
+    batches: SyncSender<Batch>,
+) -> Result<WorkerGuards<()>, Error> {
+    let config = timely::Config {
+        communication: timely::CommunicationConfig::Process(inlets.len()),
+        worker: WorkerConfig::default(),
+    };
     // Each worker takes what is its own; timely wants one closure for all.
     let own: Mutex<Vec<Option<(Inlet, SyncSender<Batch>)>>> =
         Mutex::new(inlets.into_iter().map(|inlet| Some((inlet, batches.clone()))).collect());

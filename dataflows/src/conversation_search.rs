@@ -30,11 +30,11 @@ mod tests;
 pub use options::{OptionError, ZeroItems};
 pub use rows::{Conversation, ConversationDocument, Item, ItemType, Step, User};
 
+use crate::Time;
 use crate::document::{Field, Schema};
 use crate::row::{Extra, Table};
 use crate::value::{Column, Kind, Uuid};
 use crate::view::{Collections, Rows, View};
-use crate::Time;
 use differential_dataflow::VecCollection;
 
 /// Rounds of the tournament that finds the newest item, and how many bits of bucket each round removes.
@@ -67,8 +67,10 @@ impl View for ConversationSearch {
 
     fn tables(&self) -> Vec<Table> {
         let uid = || vec![Column::required("uid", Kind::Uuid)];
-        let extra = |names: &[String]| names.iter().map(|name| Column::nullable(name.clone(), Kind::Any)).collect::<Vec<_>>();
-        let mut conversation = vec![Column::required("user_uid", Kind::Uuid), Column::nullable("closed_at", Kind::Present)];
+        let extra =
+            |names: &[String]| names.iter().map(|name| Column::nullable(name.clone(), Kind::Any)).collect::<Vec<_>>();
+        let mut conversation =
+            vec![Column::required("user_uid", Kind::Uuid), Column::nullable("closed_at", Kind::Present)];
         conversation.extend(extra(&self.conversation_columns));
         let item = vec![
             Column::required("conversation_uid", Kind::Uuid),
@@ -110,7 +112,9 @@ impl View for ConversationSearch {
             newest = newest.concat(conversations.clone().map(|(uid, _)| (uid, None)));
         }
         let step = newest.reduce_named("Reduce: step by conversation", |_, newest, steps| {
-            let place = |kind: ItemType| newest.iter().filter_map(|(n, _)| n.filter(|(t, _)| *t == kind)).map(|(_, at)| at).max();
+            let place = |kind: ItemType| {
+                newest.iter().filter_map(|(n, _)| n.filter(|(t, _)| *t == kind)).map(|(_, at)| at).max()
+            };
             let [m, i, r] = [ItemType::Message, ItemType::ReviewInvite, ItemType::Review].map(place);
             steps.push((Step::of(m, i, r), 1));
         });
@@ -137,9 +141,9 @@ fn newest_by_type<'scope>(items: Rows<'scope, Item>) -> VecCollection<'scope, Ti
     });
     for round in (0..ROUNDS).rev() {
         let buckets = (1u32 << (BITS_PER_ROUND * round)) - 1;
-        newest = newest.map(move |((conversation, bucket), place)| ((conversation, bucket & buckets), place)).reduce_named(
-            "Reduce: newest item by conversation and type",
-            |_, places, newest| {
+        newest = newest
+            .map(move |((conversation, bucket), place)| ((conversation, bucket & buckets), place))
+            .reduce_named("Reduce: newest item by conversation and type", |_, places, newest| {
                 // Sorted by type, then place: the newest of a type is the last of its run.
                 let mut places = places.iter().map(|(place, _)| **place).peekable();
                 while let Some(place) = places.next() {
@@ -147,8 +151,7 @@ fn newest_by_type<'scope>(items: Rows<'scope, Item>) -> VecCollection<'scope, Ti
                         newest.push((place, 1));
                     }
                 }
-            },
-        );
+            });
     }
     newest.map(|((conversation, _), place)| (conversation, Some(place)))
 }

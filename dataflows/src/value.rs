@@ -200,7 +200,13 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_uuid() {
-        for text in ["", "ef810ecd", "ef810ecdea7d452da884ace91ac23627", "ef810ecd-ea7d-452d-a884-ace91ac2362g", "ef810ecd-ea7d-452d-a884+ace91ac23627"] {
+        for text in [
+            "",
+            "ef810ecd",
+            "ef810ecdea7d452da884ace91ac23627",
+            "ef810ecd-ea7d-452d-a884-ace91ac2362g",
+            "ef810ecd-ea7d-452d-a884+ace91ac23627",
+        ] {
             assert_eq!(Uuid::parse(text), None, "{text}");
         }
     }

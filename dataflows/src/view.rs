@@ -1,8 +1,8 @@
 //! The contract of a view, and the typed set of tables it reads.
 
+use crate::Time;
 use crate::document::{Schema, ToDocument};
 use crate::row::{Row, Table};
-use crate::Time;
 use differential_dataflow::VecCollection;
 
 /// The rows of one table as a collection of `(key, row)`; each key has at most one row at any time.

@@ -5,7 +5,9 @@
 
 use crate::{Delivery, Documents, Oracle, OracleOptions, Record, Scenario, Table, cut, deliver, kcat_line};
 use deltaic::dataflows::ConversationSearch;
-use deltaic::{Ack, Action, Batch, DocumentJson, Engine, Error, History, LogInput, ReplayOptions, Report, Sink, SinkError};
+use deltaic::{
+    Ack, Action, Batch, DocumentJson, Engine, Error, History, LogInput, ReplayOptions, Report, Sink, SinkError,
+};
 use fastrand::Rng;
 use std::fmt;
 use std::io::{self, Write};
@@ -100,7 +102,12 @@ pub fn check(scenario: &Scenario, passage: &Passage) -> Result<Checked, Box<Dive
         snapshot_complete: passage.cut.is_none(),
         ..ReplayOptions::new(vec![LogInput::File(file.path().to_owned())])
     };
-    let mut sink = Comparing { states: oracle.states().peekable(), expected: Documents::new(), found: Documents::new(), compared: 0 };
+    let mut sink = Comparing {
+        states: oracle.states().peekable(),
+        expected: Documents::new(),
+        found: Documents::new(),
+        compared: 0,
+    };
     let outcome = Engine::replay(view, options).run(&mut sink);
     let states = sink.compared;
     match outcome {

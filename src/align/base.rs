@@ -70,9 +70,16 @@ impl Base {
 
     /// Where the base lies and whether it is partial, once all partitions have shown changes (`proven`) or the log has
     /// ended. `None` means that the snapshot may go on.
-    pub(super) fn decide(&self, options: &AlignOptions, proven: bool, any: bool) -> Option<Result<(Lsn, bool), AlignError>> {
+    pub(super) fn decide(
+        &self,
+        options: &AlignOptions,
+        proven: bool,
+        any: bool,
+    ) -> Option<Result<(Lsn, bool), AlignError>> {
         match self.attempt {
-            Some(attempt) if (proven && (self.last || self.stream)) || options.snapshot_complete => Some(Ok((attempt, false))),
+            Some(attempt) if (proven && (self.last || self.stream)) || options.snapshot_complete => {
+                Some(Ok((attempt, false)))
+            }
             Some(_) => None,
             None if any && self.from_the_start => Some(Ok((Lsn(0), false))),
             None if options.allow_partial_base => Some(Ok((Lsn(0), true))),

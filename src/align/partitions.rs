@@ -28,7 +28,8 @@ impl Partitions {
     pub(super) fn new(tables: usize, counts: Option<Vec<u32>>) -> Partitions {
         let known = counts.is_some();
         let counts = counts.unwrap_or_else(|| vec![0; tables]);
-        let of = counts.into_iter().map(|count| (0..count).map(|number| (number, Shown::default())).collect()).collect();
+        let of =
+            counts.into_iter().map(|count| (0..count).map(|number| (number, Shown::default())).collect()).collect();
         Partitions { known, of }
     }
 

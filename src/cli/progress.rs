@@ -56,7 +56,8 @@ fn bar() -> ProgressBar {
 }
 
 fn text(progress: &Progress, elapsed: Duration) -> String {
-    let share = progress.share.map(|share| format!("{:.0} % of the log, ", (share * 100.0).min(100.0))).unwrap_or_default();
+    let share =
+        progress.share.map(|share| format!("{:.0} % of the log, ", (share * 100.0).min(100.0))).unwrap_or_default();
     let rate = progress.records as f64 / elapsed.as_secs_f64().max(0.001);
     let at = progress.exact_at.map(|lsn| format!(", exact at LSN {lsn}")).unwrap_or_default();
     format!(

@@ -9,7 +9,11 @@ use std::io::{self, Write};
 const NAMED: usize = 20;
 
 /// Writes the summary of a run that showed `documents` last.
-pub(super) fn write(out: &mut impl Write, report: &Report, documents: &BTreeMap<DocumentId, Document>) -> io::Result<()> {
+pub(super) fn write(
+    out: &mut impl Write,
+    report: &Report,
+    documents: &BTreeMap<DocumentId, Document>,
+) -> io::Result<()> {
     let mut steps: BTreeMap<&str, u64> = BTreeMap::new();
     for document in documents.values() {
         if let Some(Value::Text(step)) = document.get("step") {
@@ -21,7 +25,9 @@ pub(super) fn write(out: &mut impl Write, report: &Report, documents: &BTreeMap<
         writeln!(out, "  {step:<22} {count}")?;
     }
     match report.exact_at {
-        Some(lsn) if report.partial_base => writeln!(out, "as of LSN     {lsn}; rows from before the log are missing (--allow-partial-base)")?,
+        Some(lsn) if report.partial_base => {
+            writeln!(out, "as of LSN     {lsn}; rows from before the log are missing (--allow-partial-base)")?
+        }
         Some(lsn) => writeln!(out, "exact at LSN  {lsn}")?,
         None => writeln!(out, "exact at LSN  none: nothing was shown")?,
     }
@@ -69,7 +75,11 @@ fn inexact(out: &mut impl Write, report: &Report) -> io::Result<()> {
         let key = inexact.key.as_deref().unwrap_or("unknown key");
         match &inexact.location {
             Some(location) => writeln!(out, "  {table} {key}, after LSN {}: {location}", inexact.after)?,
-            None => writeln!(out, "  {table} {key}, after LSN {}: a value that Postgres left out was never seen", inexact.after)?,
+            None => writeln!(
+                out,
+                "  {table} {key}, after LSN {}: a value that Postgres left out was never seen",
+                inexact.after
+            )?,
         }
     }
     more(out, report.inexact.len())

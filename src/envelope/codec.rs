@@ -93,4 +93,3 @@ pub(crate) fn codecs<V: View>(view: &V) -> Vec<Codec> {
     V::Tables::each(&mut collect);
     collect.codecs
 }
-

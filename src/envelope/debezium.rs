@@ -6,7 +6,7 @@
 
 use super::cell;
 use super::codec::{Codec, RowBuffer, Values};
-use super::{BadReason, BadRecord, End, Envelope, Op, Origin, RunId};
+use super::{BadReason, BadRecord, End, Envelope, Op, Origin, RunId, strict};
 use crate::source::catalog::{Catalog, Topic};
 use crate::source::kcat::first_line;
 use crate::source::{Location, SourceRecord};
@@ -18,6 +18,7 @@ use sonic_rs::LazyValue;
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::marker::PhantomData;
 
 const RUN: &str = "__debezium.context.runId";
 const NEW_KEY: &str = "__debezium.newkey";
@@ -69,10 +70,9 @@ impl Decoder {
         let Some(value) = record.value.as_deref() else {
             return Ok(Envelope::Tombstone);
         };
-        if is_null(value) {
+        let Some(block): Option<TransactionRecord<'_>> = parse("value", value)? else {
             return Ok(Envelope::Tombstone);
-        }
-        let block: TransactionRecord<'_> = parse("value", value)?;
+        };
         let block = match block.payload {
             Some(payload) => *payload,
             None => block,
@@ -97,7 +97,12 @@ impl Decoder {
         Ok(Envelope::End(End { txid, lsn, counts, commit_ms: block.ts_ms.unwrap_or_default() }))
     }
 
-    fn row(&mut self, record: &SourceRecord<'_>, table: usize, buffers: &mut [Box<dyn RowBuffer>]) -> Result<Envelope, Refused> {
+    fn row(
+        &mut self,
+        record: &SourceRecord<'_>,
+        table: usize,
+        buffers: &mut [Box<dyn RowBuffer>],
+    ) -> Result<Envelope, Refused> {
         let catalog = self.catalog.clone();
         let codec = catalog.codecs.get(table).expect("a topic's table is one of the catalog's");
         let Some(value) = record.value.as_deref() else {
@@ -144,7 +149,6 @@ impl Decoder {
 /// A reason, and the row's place among transactions where that could be read.
 type Refused = (BadReason, Option<(Origin, RunId)>);
 
-
 fn field(field: &'static str, value: &str, problem: &'static str) -> BadReason {
     BadReason::Field { field, value: value.chars().take(80).collect(), problem }
 }
@@ -164,19 +168,33 @@ fn run_id(text: &str) -> u128 {
 
 fn parse<'a, T: Deserialize<'a>>(part: &'static str, json: &'a [u8]) -> Result<T, BadReason> {
     framed(part, json)?;
-    sonic_rs::from_slice(json).map_err(|error| BadReason::Json { part, error: first_line(&error.to_string()) })
+    parse_seed(part, json, PhantomData)
 }
 
 fn parse_seed<'a, S: DeserializeSeed<'a>>(part: &'static str, json: &'a [u8], seed: S) -> Result<S::Value, BadReason> {
-    let wrong = |error: sonic_rs::Error| BadReason::Json { part, error: first_line(&error.to_string()) };
+    strict::refuse(json).map_err(|error| BadReason::Json { part, error: error.to_owned() })?;
     let text = std::str::from_utf8(json).map_err(|error| BadReason::Json { part, error: error.to_string() })?;
     let mut deserializer = sonic_rs::Deserializer::from_str(text);
-    let value = seed.deserialize(&mut deserializer).map_err(wrong)?;
-    deserializer.end().map_err(wrong)?;
+    let value = seed.deserialize(&mut deserializer).map_err(|error| unread(part, &error))?;
+    deserializer.end().map_err(|error| unread(part, &error))?;
     Ok(value)
 }
 
-fn read_key<'v>(part: &'static str, json: &[u8], columns: &[Column], into: &'v mut Vec<Value>) -> Result<&'v mut [Value], BadReason> {
+fn unread(part: &'static str, error: &sonic_rs::Error) -> BadReason {
+    let words = first_line(&error.to_string());
+    if error.is_unmatched_type() {
+        BadReason::Shape { part, error: words }
+    } else {
+        BadReason::Json { part, error: words }
+    }
+}
+
+fn read_key<'v>(
+    part: &'static str,
+    json: &[u8],
+    columns: &[Column],
+    into: &'v mut Vec<Value>,
+) -> Result<&'v mut [Value], BadReason> {
     framed(part, json)?;
     into.clear();
     into.resize(columns.len(), Value::Unknown);
@@ -193,12 +211,8 @@ fn read_key<'v>(part: &'static str, json: &[u8], columns: &[Column], into: &'v m
 }
 
 fn first_missing(columns: &[Column], missing: u64) -> Option<BadValue> {
-    let unseen = columns.iter().enumerate().find(|(at, _)| missing & (1 << (at % 64)) != 0)?;
+    let unseen = columns.iter().take(64).enumerate().find(|(at, _)| missing & (1 << at) != 0)?;
     Some(BadValue::new(unseen.1.name.clone(), "missing from the record"))
-}
-
-fn is_null(json: &[u8]) -> bool {
-    json.trim_ascii() == b"null"
 }
 
 #[derive(Deserialize)]
@@ -282,7 +296,11 @@ impl Payload<'_> {
             Some(text) => Some(previous(text)?),
             None => None,
         };
-        let lsn = || source.lsn.map(Lsn).filter(|lsn| lsn.fits()).ok_or(BadReason::Missing("source.lsn"));
+        let lsn = || match source.lsn.map(Lsn) {
+            Some(lsn) if lsn.fits() => Ok(lsn),
+            Some(lsn) => Err(field("source.lsn", &lsn.to_string(), "expected a position below 2^55")),
+            None => Err(BadReason::Missing("source.lsn")),
+        };
         if op != Op::Read {
             let block = self.transaction.as_ref().ok_or(BadReason::NoTransaction)?;
             let txid = block.id.split(':').next().unwrap_or_default();
@@ -386,6 +404,8 @@ impl<'de> Visitor<'de> for PayloadSeed<'_> {
         }
         match wrapped {
             Some(inner) if schema && payload.op.is_none() => Ok(inner),
+            // The inner row stands where the outer one did: neither can be trusted.
+            Some(_) if payload.op.is_some() => Err(A::Error::custom("a record both bare and in a wrapper")),
             _ => Ok(Some(payload)),
         }
     }
@@ -429,21 +449,24 @@ impl<'de> Visitor<'de> for &mut CellsSeed<'_> {
 }
 
 impl CellsSeed<'_> {
-    fn column<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+    /// True if the column is a wanted one.
+    fn column<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         let Some(at) = self.columns.iter().position(|column| column.name == name) else {
             map.next_value::<IgnoredAny>()?;
-            return Ok(());
+            return Ok(false);
         };
         let json: LazyValue<'de> = map.next_value()?;
         let (Some(column), Some(into)) = (self.columns.get(at), self.values.get_mut(at)) else {
             return Err(A::Error::custom("a value for each column"));
         };
-        self.missing &= !(1 << (at % 64));
+        if at < 64 {
+            self.missing &= !(1 << at);
+        }
         match cell::read(column, self.may_omit, &json) {
             Ok(value) => *into = value,
             Err(bad) => self.bad = Some(bad),
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -471,15 +494,19 @@ impl<'de> Visitor<'de> for KeySeed<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let key = self.0;
+        let (mut bare, mut wrapped) = (false, false);
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             match name.as_ref() {
                 // A wrapper, unless the key has a column of that name.
                 "payload" if !key.columns.iter().any(|column| column.name == "payload") => {
-                    map.next_value_seed(&mut *key)?;
+                    if wrapped {
+                        return Err(A::Error::duplicate_field("payload"));
+                    }
+                    wrapped = map.next_value_seed(&mut *key)?;
                 }
-                _ => key.column(&name, &mut map)?,
+                _ => bare |= key.column(&name, &mut map)?,
             }
         }
-        Ok(true)
+        if bare && wrapped { Err(A::Error::custom("a key both bare and in a wrapper")) } else { Ok(bare || wrapped) }
     }
 }

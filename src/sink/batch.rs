@@ -92,7 +92,9 @@ impl<D: ToDocument> Builder<D> {
         ready.iter_mut().for_each(|(_, time, _)| *time = base.max(*time));
         consolidate_updates(&mut ready);
         let mut touched: Vec<(D::Id, Time, Option<D>)> = Vec::with_capacity(ready.len());
-        touched.extend(ready.into_iter().map(|(document, time, diff)| (document.id(), time, Some(document).filter(|_| diff > 0))));
+        touched.extend(
+            ready.into_iter().map(|(document, time, diff)| (document.id(), time, Some(document).filter(|_| diff > 0))),
+        );
         // Of a removed and an added form of one document at one time, the added one stands last.
         touched.sort_by(|a, b| (&a.0, a.1, a.2.is_some()).cmp(&(&b.0, b.1, b.2.is_some())));
         let every = self.history == History::Every;

@@ -45,11 +45,7 @@ impl Catalog {
     /// The topics of `codecs`' tables under `prefix`.
     pub(crate) fn new(prefix: &str, codecs: Vec<Codec>) -> Catalog {
         let topics = codecs.iter().map(|codec| format!("{prefix}.{}", codec.table.name)).collect();
-        Catalog {
-            codecs: codecs.into(),
-            topics,
-            transactions: format!("{prefix}.transaction").into(),
-        }
+        Catalog { codecs: codecs.into(), topics, transactions: format!("{prefix}.transaction").into() }
     }
 
     /// What the topic called `name` is.

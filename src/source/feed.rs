@@ -13,10 +13,10 @@
 //! of its partitions in the order of the log, whichever decoder is faster. Every channel is bounded; a worker that does
 //! not take its chunks stops its decoders, and they stop the reader.
 
+use super::Location;
 use super::catalog::{Catalog, Partition, Topic};
 use super::kcat;
 use super::log::{self, Block, LogError, LogInput};
-use super::Location;
 use crate::envelope::{BadReason, BadRecord, Decoder, Envelope, RowBuffer};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -122,7 +122,13 @@ impl Drop for Outlet {
 }
 
 /// Starts reading `inputs` with `decoders` threads for `workers` workers. The threads end when the log or the workers do.
-pub(crate) fn start(inputs: Vec<LogInput>, block_bytes: usize, catalog: &Catalog, decoders: usize, workers: usize) -> Vec<Inlet> {
+pub(crate) fn start(
+    inputs: Vec<LogInput>,
+    block_bytes: usize,
+    catalog: &Catalog,
+    decoders: usize,
+    workers: usize,
+) -> Vec<Inlet> {
     let wakers: Vec<Arc<OnceLock<Thread>>> = (0..workers).map(|_| Arc::default()).collect();
     let mut inlets: Vec<Inlet> =
         wakers.iter().map(|reader| Inlet { channels: Vec::new(), next: 0, reader: Arc::clone(reader) }).collect();
@@ -145,7 +151,8 @@ pub(crate) fn start(inputs: Vec<LogInput>, block_bytes: usize, catalog: &Catalog
 
 fn read_all(inputs: &[LogInput], block_bytes: usize, blocks: &[SyncSender<Result<Block, Arc<LogError>>>]) {
     let mut turns = blocks.iter().cycle();
-    let read = log::read(inputs, block_bytes, |block| turns.next().is_some_and(|decoder| decoder.send(Ok(block)).is_ok()));
+    let read =
+        log::read(inputs, block_bytes, |block| turns.next().is_some_and(|decoder| decoder.send(Ok(block)).is_ok()));
     if let (Err(error), Some(decoder)) = (read, turns.next()) {
         // Where the decoder has gone, so have the workers: there is nobody to tell.
         let _nobody_listens = decoder.send(Err(Arc::new(error)));
@@ -218,7 +225,14 @@ fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &m
         Ok(record) => record,
         Err(bad) => {
             let location = Location { topic: String::new(), partition: 0, offset: 0, line: None };
-            let bad = BadRecord { location, reason: BadReason::Line(bad), key: None, line: Box::default(), table: None, origin: None };
+            let bad = BadRecord {
+                location,
+                reason: BadReason::Line(bad),
+                key: None,
+                line: Box::default(),
+                table: None,
+                origin: None,
+            };
             return Some(Event { partition: None, offset: 0, body: Err(Box::new(bad)) });
         }
     };

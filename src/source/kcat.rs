@@ -6,7 +6,7 @@
 //! ```
 
 use super::SourceRecord;
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -16,8 +16,10 @@ pub enum BadLine {
     /// Not a JSON object of the expected shape.
     #[error("not a line of `kcat -C -J`: {0}")]
     Shape(String),
-    /// The payload was written as base64, as some tools do with binary formats.
-    #[error("the payload is base64: Avro and other binary formats are not supported yet; use Debezium's JSON converter")]
+    /// Key or payload was written as base64, as some tools do with binary formats.
+    #[error(
+        "key or payload is base64: Avro and other binary formats are not supported yet; use Debezium's JSON converter"
+    )]
     Base64,
 }
 
@@ -47,41 +49,123 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-#[derive(serde::Deserialize)]
+/// The fields of a line. `payload` and `payload_b64` tell a field that is null from one that is not there.
+#[derive(Default)]
 struct Line<'a> {
-    #[serde(borrow)]
-    topic: Text<'a>,
-    partition: u32,
-    offset: u64,
-    #[serde(borrow, default)]
+    topic: Option<Text<'a>>,
+    partition: Option<u32>,
+    offset: Option<u64>,
     headers: Option<Vec<Option<Text<'a>>>>,
-    #[serde(borrow, default)]
-    key: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    payload: Option<Text<'a>>,
-    #[serde(default)]
-    payload_b64: Option<de::IgnoredAny>,
+    key: Option<Option<Text<'a>>>,
+    payload: Option<Option<Text<'a>>>,
+    base64: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Line<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LineVisitor;
+        impl<'de> Visitor<'de> for LineVisitor {
+            type Value = Line<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line<'de>, A::Error> {
+                let mut line = Line::default();
+                while let Some(name) = map.next_key::<Text<'de>>()? {
+                    match name.0.as_ref() {
+                        "topic" => once(&mut line.topic, "topic", map.next_value()?)?,
+                        "partition" => once(&mut line.partition, "partition", map.next_value()?)?,
+                        "offset" => once(&mut line.offset, "offset", map.next_value()?)?,
+                        "headers" => line.headers = map.next_value()?,
+                        "key" => once(&mut line.key, "key", map.next_value()?)?,
+                        "payload" => once(&mut line.payload, "payload", map.next_value()?)?,
+                        "key_b64" | "payload_b64" => {
+                            line.base64 |= map.next_value::<Option<Skipped>>()?.is_some();
+                            if name.0 == "payload_b64" {
+                                line.payload.get_or_insert_default();
+                            }
+                        }
+                        _ => {
+                            map.next_value::<Skipped>()?;
+                        }
+                    }
+                }
+                Ok(line)
+            }
+        }
+        deserializer.deserialize_map(LineVisitor)
+    }
+}
+
+fn once<T, E: de::Error>(field: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
+    if field.replace(value).is_some() { Err(E::duplicate_field(name)) } else { Ok(()) }
+}
+
+/// Any value, read and forgotten. Not serde's `IgnoredAny`: sonic-rs skips that by recursion without a limit and checks
+/// less of it.
+struct Skipped;
+
+impl<'de> Deserialize<'de> for Skipped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SkippedVisitor;
+        impl<'de> Visitor<'de> for SkippedVisitor {
+            type Value = Skipped;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_unit<E>(self) -> Result<Skipped, E> {
+                Ok(Skipped)
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Skipped, E> {
+                Ok(Skipped)
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Skipped, E> {
+                Ok(Skipped)
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Skipped, E> {
+                Ok(Skipped)
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Skipped, E> {
+                Ok(Skipped)
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Skipped, E> {
+                Ok(Skipped)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Skipped, A::Error> {
+                while seq.next_element::<Skipped>()?.is_some() {}
+                Ok(Skipped)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Skipped, A::Error> {
+                while map.next_entry::<Skipped, Skipped>()?.is_some() {}
+                Ok(Skipped)
+            }
+        }
+        deserializer.deserialize_any(SkippedVisitor)
+    }
 }
 
 /// Reads a line. Never panics, whatever the bytes.
 pub(crate) fn parse(line: &[u8]) -> Result<SourceRecord<'_>, BadLine> {
     let line: Line<'_> = sonic_rs::from_slice(line).map_err(|error| BadLine::Shape(first_line(&error.to_string())))?;
-    if line.payload_b64.is_some() {
+    if line.base64 {
         return Err(BadLine::Base64);
     }
+    let missing = |name| BadLine::Shape(format!("`{name}` is missing"));
     let mut headers = Vec::new();
     let mut flat = line.headers.unwrap_or_default().into_iter();
     while let Some(name) = flat.next() {
         let value = flat.next().flatten().unwrap_or_default();
         headers.push((name.unwrap_or_default().0, value.0));
     }
+    // A line without a payload is not taken for a tombstone: another tool may give the value another name.
+    let payload = line.payload.ok_or_else(|| missing("payload"))?;
     Ok(SourceRecord {
-        topic: line.topic.0,
-        partition: line.partition,
-        offset: line.offset,
+        topic: line.topic.ok_or_else(|| missing("topic"))?.0,
+        partition: line.partition.ok_or_else(|| missing("partition"))?,
+        offset: line.offset.ok_or_else(|| missing("offset"))?,
         headers,
-        key: line.key.map(|text| bytes(text.0)),
-        value: line.payload.map(|text| bytes(text.0)),
+        key: line.key.flatten().map(|text| bytes(text.0)),
+        value: payload.map(|text| bytes(text.0)),
     })
 }
 
@@ -115,7 +199,7 @@ fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 
 /// The first line of a parser's message; the rest shows a piece of the input, which may hold private data.
 pub(crate) fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+    message.lines().next().unwrap_or_default().chars().take(200).collect()
 }
 
 #[cfg(test)]

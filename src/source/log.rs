@@ -65,7 +65,11 @@ pub(crate) fn total_bytes(inputs: &[LogInput]) -> Option<u64> {
 }
 
 /// Reads the inputs one behind the other, handing each block to `each` until it answers false.
-pub(crate) fn read(inputs: &[LogInput], block_bytes: usize, mut each: impl FnMut(Block) -> bool) -> Result<(), LogError> {
+pub(crate) fn read(
+    inputs: &[LogInput],
+    block_bytes: usize,
+    mut each: impl FnMut(Block) -> bool,
+) -> Result<(), LogError> {
     let bytes_read = Arc::new(AtomicU64::new(0));
     for input in inputs {
         let failed = |error| LogError { name: input.name(), error };
@@ -73,11 +77,18 @@ pub(crate) fn read(inputs: &[LogInput], block_bytes: usize, mut each: impl FnMut
             LogInput::File(path) => Box::new(File::open(path).map_err(failed)?),
             LogInput::Stdin => Box::new(io::stdin()),
         };
-        let mut reader = decompressed(Counted { inner: raw, count: Arc::clone(&bytes_read) }, block_bytes).map_err(failed)?;
+        let mut reader =
+            decompressed(Counted { inner: raw, count: Arc::clone(&bytes_read) }, block_bytes).map_err(failed)?;
         let name: Arc<str> = input.name().into();
         let mut first_line = 1;
         loop {
-            let mut block = Block { lines: Vec::with_capacity(block_bytes), name: Arc::clone(&name), first_line, bytes_read: 0, cut: false };
+            let mut block = Block {
+                lines: Vec::with_capacity(block_bytes),
+                name: Arc::clone(&name),
+                first_line,
+                bytes_read: 0,
+                cut: false,
+            };
             let more = fill(&mut *reader, &mut block, block_bytes).map_err(failed)?;
             first_line += memchr::memchr_iter(b'\n', &block.lines).count() as u64;
             block.bytes_read = bytes_read.load(Relaxed);

@@ -184,7 +184,9 @@ fn for_each_row(inputs: &[LogInput], catalog: &Catalog, mut each: impl FnMut(Sur
         for line in block.lines.split(|c| *c == b'\n') {
             let Ok(record) = kcat::parse(line) else { continue };
             let topic = catalog.topic(&record.topic);
-            let (Topic::Table(_), Some(partition)) = (topic, Catalog::partition(topic, record.partition)) else { continue };
+            let (Topic::Table(_), Some(partition)) = (topic, Catalog::partition(topic, record.partition)) else {
+                continue;
+            };
             let placed = match decoder.decode(&record, topic, &mut buffers) {
                 Ok(Envelope::Row { origin, run, .. }) => Some((origin, run)),
                 Ok(_) => None,

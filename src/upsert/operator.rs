@@ -42,11 +42,13 @@ pub(crate) fn upsert<'scope, R: Row>(
             let (handle, forwarded) = scope.feedback::<Vec<(Forward<R>, Time)>>((0, 1));
             let mut builder = OperatorBuilder::new(name, scope);
             let changes = changes.enter(scope);
-            let mut changes = builder.new_input(changes, Exchange::new(|(change, _): &(Change<R>, Time)| route(change)));
+            let mut changes =
+                builder.new_input(changes, Exchange::new(|(change, _): &(Change<R>, Time)| route(change)));
             let mut forwarded =
                 builder.new_input(forwarded, Exchange::new(|(forward, _): &(Forward<R>, Time)| forward.to.hashed()));
             let (rows, rows_stream) = builder.new_output();
-            let mut rows = OutputBuilder::<Round, CapacityContainerBuilder<Vec<((R::Key, R), Time, isize)>>>::from(rows);
+            let mut rows =
+                OutputBuilder::<Round, CapacityContainerBuilder<Vec<((R::Key, R), Time, isize)>>>::from(rows);
             let (forwards, forwards_stream) = builder.new_output();
             let mut forwards =
                 OutputBuilder::<Round, CapacityContainerBuilder<Vec<(Forward<R>, Time)>>>::from(forwards);
@@ -66,7 +68,9 @@ pub(crate) fn upsert<'scope, R: Row>(
                         let capability = capability.retain_least(1);
                         arrived.extend(data.drain(..).map(|(forward, time)| (forward, time, capability.clone())));
                     });
-                    let first = |at: usize| frontiers.get(at).and_then(|frontier| frontier.frontier().first().map(|round| round.0));
+                    let first = |at: usize| {
+                        frontiers.get(at).and_then(|frontier| frontier.frontier().first().map(|round| round.0))
+                    };
                     let (complete, no_forwards) = (first(0), first(1));
 
                     let mut rows_out = Vec::new();
@@ -95,7 +99,9 @@ pub(crate) fn upsert<'scope, R: Row>(
                             }
                             upsert.give_up(&mut rows_out);
                         }
-                        let Some(time) = upsert.next_staged().filter(|time| complete.is_none_or(|frontier| *time < frontier)) else {
+                        let Some(time) =
+                            upsert.next_staged().filter(|time| complete.is_none_or(|frontier| *time < frontier))
+                        else {
                             break;
                         };
                         for (forward, _, _) in early.extract_if(.., |(_, forwarded, _)| *forwarded == time) {
@@ -227,7 +233,13 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     }
 
     /// Goes on with what waited for a forwarded row; false if the row is for a time that has not been started.
-    fn receive(&mut self, forward: Forward<R>, time: Time, diffs: &mut RowDiffs<R>, out: &mut Vec<(Forward<R>, Time)>) -> bool {
+    fn receive(
+        &mut self,
+        forward: Forward<R>,
+        time: Time,
+        diffs: &mut RowDiffs<R>,
+        out: &mut Vec<(Forward<R>, Time)>,
+    ) -> bool {
         if self.waiting() != Some(time) {
             return false;
         }

@@ -92,7 +92,8 @@ fn run(times: &[Vec<Change<Note>>], workers: usize, may_omit: bool, seen: &Seen)
         let ((mut input, mut capability), probe) = worker.dataflow::<Time, _, _>(|scope| {
             let (input, changes) = scope.new_unordered_input::<(Change<Note>, Time)>();
             let rows = upsert(changes, "notes", may_omit, seen);
-            let (probe, _) = rows.inspect(move |(row, time, diff)| out.lock().unwrap().push((row.clone(), *time, *diff))).probe();
+            let (probe, _) =
+                rows.inspect(move |(row, time, diff)| out.lock().unwrap().push((row.clone(), *time, *diff))).probe();
             (input, probe)
         });
         // Every worker hands in its share, in an order of its own, all times at once.
@@ -184,12 +185,8 @@ fn a_chain_inside_one_transaction_hands_the_value_on() {
 #[test]
 fn a_chain_over_consecutive_transactions_hands_the_value_on() {
     let [a, b, c] = keys_apart();
-    let times = [
-        vec![create(a, 1, note("one"))],
-        rekey(a, b, 2).to_vec(),
-        rekey(b, c, 3).to_vec(),
-        rekey(c, a, 4).to_vec(),
-    ];
+    let times =
+        [vec![create(a, 1, note("one"))], rekey(a, b, 2).to_vec(), rekey(b, c, 3).to_vec(), rekey(c, a, 4).to_vec()];
     check(&times, &[&[(a, "one")], &[(b, "one")], &[(c, "one")], &[(a, "one")]]);
     forwarding_is_needed(&times);
 }
@@ -243,10 +240,7 @@ fn a_truncate_takes_what_came_before_it_and_not_what_comes_after() {
     let truncate = |worker| Change::Truncate { worker, rank: Rank { lsn: Lsn(5), op: Op::Truncate, offset: 0 } };
     let mut second = vec![update(1, 4, note("before")), create(3, 6, note("after")), create(4, 4, note("before"))];
     second.extend((0..4).map(truncate));
-    check(
-        &[vec![create(1, 1, note("x")), create(2, 2, note("y"))], second],
-        &[&[(1, "x"), (2, "y")], &[(3, "after")]],
-    );
+    check(&[vec![create(1, 1, note("x")), create(2, 2, note("y"))], second], &[&[(1, "x"), (2, "y")], &[(3, "after")]]);
 }
 
 #[test]

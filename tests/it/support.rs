@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 /// All documents at one time.
 pub type Documents = BTreeMap<DocumentId, Document>;
 
-/// Calls `seen` with the documents as they are after each time at which one changed, and at the end of each batch.
+/// Calls `seen` with each time that something changes at and the documents as they are before it, from the first state
+/// shown on.
 pub struct EveryState<F> {
     pub documents: Documents,
     pub seen: F,
@@ -28,10 +29,14 @@ impl<F: FnMut(Time, &Documents)> Sink for EveryState<F> {
     }
 
     fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError> {
-        let last = batch.upper - 1;
-        let mut touched = batch.touched.into_iter().peekable();
-        while let Some(touch) = touched.next() {
+        let mut time = None;
+        for touch in batch.touched {
             assert!((batch.lower..batch.upper).contains(&touch.time), "a touch lies in its batch");
+            let shown_before = batch.lower > 0 || time.is_some();
+            if shown_before && time != Some(touch.time) {
+                (self.seen)(touch.time, &self.documents);
+            }
+            time = Some(touch.time);
             match touch.action {
                 Action::Upsert(document) => {
                     let before = self.documents.insert(touch.id, document.clone());
@@ -39,11 +44,8 @@ impl<F: FnMut(Time, &Documents)> Sink for EveryState<F> {
                 }
                 Action::Delete => assert!(self.documents.remove(&touch.id).is_some(), "only what stood is deleted"),
             }
-            if touched.peek().is_none_or(|next| next.time != touch.time) && touch.time != last {
-                (self.seen)(touch.time, &self.documents);
-            }
         }
-        (self.seen)(last, &self.documents);
+        (self.seen)(batch.upper, &self.documents);
         Ok(Ack::Accepted)
     }
 }

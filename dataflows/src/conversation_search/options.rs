@@ -28,7 +28,9 @@ pub enum OptionError {
 impl fmt::Display for OptionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OptionError::ZeroItems(value) => write!(f, "zero_items is `{value}`; it is `absent` or `needs_review_invite`"),
+            OptionError::ZeroItems(value) => {
+                write!(f, "zero_items is `{value}`; it is `absent` or `needs_review_invite`")
+            }
             OptionError::Include(column) => {
                 write!(f, "cannot include `{column}`: name a column as `users.COLUMN` or `conversations.COLUMN`")
             }

@@ -29,7 +29,11 @@ fn uid(n: u8) -> Uuid {
 }
 
 /// Runs `view` over `steps`, each a time's row changes with their diffs, and returns each time's document changes.
-fn run(view: ConversationSearch, steps: Vec<Vec<(Change, isize)>>, workers: usize) -> Vec<Vec<(ConversationDocument, isize)>> {
+fn run(
+    view: ConversationSearch,
+    steps: Vec<Vec<(Change, isize)>>,
+    workers: usize,
+) -> Vec<Vec<(ConversationDocument, isize)>> {
     let seen = Arc::new(Mutex::new(vec![Vec::new(); steps.len()]));
     let sink = Arc::clone(&seen);
     timely::execute(timely::Config::process(workers), move |worker| {
@@ -102,85 +106,120 @@ fn plain() -> ConversationSearch {
 #[test]
 fn a_document_stands_while_user_conversation_and_item_do() {
     use Step::NeedsReviewInvite as Invite;
-    check(plain(), vec![
-        (vec![(U(1, ""), 1), (C(1, 1, false), 1)], vec![]),
-        (vec![(I(1, 1, Message, 10), 1)], vec![(1, 1, Invite, "", 1)]),
-        (vec![(U(1, ""), -1)], vec![(1, 1, Invite, "", -1)]),
-        (vec![(U(1, ""), 1)], vec![(1, 1, Invite, "", 1)]),
-        (vec![(C(1, 1, false), -1), (C(1, 1, true), 1)], vec![(1, 1, Invite, "", -1)]),
-        (vec![(C(1, 1, true), -1), (C(1, 1, false), 1)], vec![(1, 1, Invite, "", 1)]),
-        (vec![(I(1, 1, Message, 10), -1)], vec![(1, 1, Invite, "", -1)]),
-    ]);
+    check(
+        plain(),
+        vec![
+            (vec![(U(1, ""), 1), (C(1, 1, false), 1)], vec![]),
+            (vec![(I(1, 1, Message, 10), 1)], vec![(1, 1, Invite, "", 1)]),
+            (vec![(U(1, ""), -1)], vec![(1, 1, Invite, "", -1)]),
+            (vec![(U(1, ""), 1)], vec![(1, 1, Invite, "", 1)]),
+            (vec![(C(1, 1, false), -1), (C(1, 1, true), 1)], vec![(1, 1, Invite, "", -1)]),
+            (vec![(C(1, 1, true), -1), (C(1, 1, false), 1)], vec![(1, 1, Invite, "", 1)]),
+            (vec![(I(1, 1, Message, 10), -1)], vec![(1, 1, Invite, "", -1)]),
+        ],
+    );
 }
 
 #[test]
 fn the_step_follows_the_newest_of_each_type() {
     use Step::*;
-    check(plain(), vec![
-        (vec![(U(1, ""), 1), (C(1, 1, false), 1), (I(1, 1, Message, 10), 1)], vec![(1, 1, NeedsReviewInvite, "", 1)]),
-        (vec![(I(2, 1, ReviewInvite, 20), 1)], vec![(1, 1, NeedsReviewInvite, "", -1), (1, 1, NeedsReview, "", 1)]),
-        (vec![(I(3, 1, Review, 30), 1)], vec![(1, 1, NeedsReview, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
-        (vec![(I(4, 1, Message, 40), 1)], vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, Finished, "", 1)]),
-        // An older message changes nothing.
-        (vec![(I(5, 1, Message, 5), 1)], vec![]),
-        (vec![(I(4, 1, Message, 40), -1)], vec![(1, 1, Finished, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
-        (vec![(I(6, 1, ReviewInvite, 31), 1)], vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, NeedsReview, "", 1)]),
-    ]);
+    check(
+        plain(),
+        vec![
+            (
+                vec![(U(1, ""), 1), (C(1, 1, false), 1), (I(1, 1, Message, 10), 1)],
+                vec![(1, 1, NeedsReviewInvite, "", 1)],
+            ),
+            (vec![(I(2, 1, ReviewInvite, 20), 1)], vec![(1, 1, NeedsReviewInvite, "", -1), (1, 1, NeedsReview, "", 1)]),
+            (vec![(I(3, 1, Review, 30), 1)], vec![(1, 1, NeedsReview, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
+            (vec![(I(4, 1, Message, 40), 1)], vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, Finished, "", 1)]),
+            // An older message changes nothing.
+            (vec![(I(5, 1, Message, 5), 1)], vec![]),
+            (vec![(I(4, 1, Message, 40), -1)], vec![(1, 1, Finished, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
+            (
+                vec![(I(6, 1, ReviewInvite, 31), 1)],
+                vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, NeedsReview, "", 1)],
+            ),
+        ],
+    );
 }
 
 #[test]
 fn equal_times_are_decided_by_the_uid() {
     use Step::*;
-    check(plain(), vec![
-        (
-            vec![(U(1, ""), 1), (C(1, 1, false), 1), (I(7, 1, ReviewInvite, 10), 1), (I(3, 1, Review, 10), 1)],
-            vec![(1, 1, NeedsReview, "", 1)],
-        ),
-        (vec![(I(9, 1, Review, 10), 1)], vec![(1, 1, NeedsReview, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
-        (vec![(I(8, 1, Message, 10), 1)], vec![]),
-        (vec![(I(10, 1, Message, 10), 1)], vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, Finished, "", 1)]),
-    ]);
+    check(
+        plain(),
+        vec![
+            (
+                vec![(U(1, ""), 1), (C(1, 1, false), 1), (I(7, 1, ReviewInvite, 10), 1), (I(3, 1, Review, 10), 1)],
+                vec![(1, 1, NeedsReview, "", 1)],
+            ),
+            (vec![(I(9, 1, Review, 10), 1)], vec![(1, 1, NeedsReview, "", -1), (1, 1, NeedsReviewResponse, "", 1)]),
+            (vec![(I(8, 1, Message, 10), 1)], vec![]),
+            (vec![(I(10, 1, Message, 10), 1)], vec![(1, 1, NeedsReviewResponse, "", -1), (1, 1, Finished, "", 1)]),
+        ],
+    );
 }
 
 #[test]
 fn moving_an_item_or_a_conversation_changes_both_ends() {
     use Step::NeedsReviewInvite as Invite;
-    check(plain(), vec![
-        (
-            vec![(U(1, ""), 1), (U(2, ""), 1), (C(1, 1, false), 1), (C(2, 2, false), 1), (I(1, 1, Message, 10), 1)],
-            vec![(1, 1, Invite, "", 1)],
-        ),
-        (
-            vec![(I(1, 1, Message, 10), -1), (I(1, 2, Message, 10), 1)],
-            vec![(1, 1, Invite, "", -1), (2, 2, Invite, "", 1)],
-        ),
-        (vec![(C(2, 2, false), -1), (C(2, 1, false), 1)], vec![(2, 2, Invite, "", -1), (2, 1, Invite, "", 1)]),
-    ]);
+    check(
+        plain(),
+        vec![
+            (
+                vec![(U(1, ""), 1), (U(2, ""), 1), (C(1, 1, false), 1), (C(2, 2, false), 1), (I(1, 1, Message, 10), 1)],
+                vec![(1, 1, Invite, "", 1)],
+            ),
+            (
+                vec![(I(1, 1, Message, 10), -1), (I(1, 2, Message, 10), 1)],
+                vec![(1, 1, Invite, "", -1), (2, 2, Invite, "", 1)],
+            ),
+            (vec![(C(2, 2, false), -1), (C(2, 1, false), 1)], vec![(2, 2, Invite, "", -1), (2, 1, Invite, "", 1)]),
+        ],
+    );
 }
 
 #[test]
 fn an_included_column_rewrites_the_documents_of_its_user() {
     use Step::NeedsReviewInvite as Invite;
     let view = plain().include("users.name").unwrap();
-    check(view, vec![
-        (
-            vec![(U(1, "Ada"), 1), (C(1, 1, false), 1), (C(2, 1, false), 1), (I(1, 1, Message, 1), 1), (I(2, 2, Message, 1), 1)],
-            vec![(1, 1, Invite, "Ada", 1), (2, 1, Invite, "Ada", 1)],
-        ),
-        (
-            vec![(U(1, "Ada"), -1), (U(1, "Bea"), 1)],
-            vec![(1, 1, Invite, "Ada", -1), (1, 1, Invite, "Bea", 1), (2, 1, Invite, "Ada", -1), (2, 1, Invite, "Bea", 1)],
-        ),
-    ]);
+    check(
+        view,
+        vec![
+            (
+                vec![
+                    (U(1, "Ada"), 1),
+                    (C(1, 1, false), 1),
+                    (C(2, 1, false), 1),
+                    (I(1, 1, Message, 1), 1),
+                    (I(2, 2, Message, 1), 1),
+                ],
+                vec![(1, 1, Invite, "Ada", 1), (2, 1, Invite, "Ada", 1)],
+            ),
+            (
+                vec![(U(1, "Ada"), -1), (U(1, "Bea"), 1)],
+                vec![
+                    (1, 1, Invite, "Ada", -1),
+                    (1, 1, Invite, "Bea", 1),
+                    (2, 1, Invite, "Ada", -1),
+                    (2, 1, Invite, "Bea", 1),
+                ],
+            ),
+        ],
+    );
 }
 
 #[test]
 fn conversations_without_items_are_kept_when_asked_for() {
     use Step::*;
-    check(plain().zero_items(ZeroItems::NeedsReviewInvite), vec![
-        (vec![(U(1, ""), 1), (C(1, 1, false), 1)], vec![(1, 1, NeedsReviewInvite, "", 1)]),
-        (vec![(I(1, 1, ReviewInvite, 1), 1)], vec![(1, 1, NeedsReviewInvite, "", -1), (1, 1, NeedsReview, "", 1)]),
-    ]);
+    check(
+        plain().zero_items(ZeroItems::NeedsReviewInvite),
+        vec![
+            (vec![(U(1, ""), 1), (C(1, 1, false), 1)], vec![(1, 1, NeedsReviewInvite, "", 1)]),
+            (vec![(I(1, 1, ReviewInvite, 1), 1)], vec![(1, 1, NeedsReviewInvite, "", -1), (1, 1, NeedsReview, "", 1)]),
+        ],
+    );
 }
 
 #[test]

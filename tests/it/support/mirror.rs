@@ -3,8 +3,8 @@
 
 use deltaic::View;
 use deltaic::dataflows::{
-    BadValue, Collections, Column, Document, DocumentId, Field, Kind, Row, Schema, Table, Time, ToDocument, Uuid, Value,
-    differential_dataflow::VecCollection,
+    BadValue, Collections, Column, Document, DocumentId, Field, Kind, Row, Schema, Table, Time, ToDocument, Uuid,
+    Value, differential_dataflow::VecCollection,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -113,10 +113,12 @@ impl View for Mirror {
     }
 
     fn schema(&self) -> Schema {
-        let mut fields = vec![Field { name: "table".into(), kind: Kind::Text }, Field { name: "uid".into(), kind: Kind::Uuid }];
+        let mut fields =
+            vec![Field { name: "table".into(), kind: Kind::Text }, Field { name: "uid".into(), kind: Kind::Uuid }];
         for table in 0..3 {
             let own = columns(table).into_iter();
-            fields.extend(own.map(|column| Field { name: format!("{table}.{}", column.name).into(), kind: column.kind }));
+            fields
+                .extend(own.map(|column| Field { name: format!("{table}.{}", column.name).into(), kind: column.kind }));
         }
         Schema { fields }
     }
