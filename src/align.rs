@@ -16,7 +16,7 @@
 //! An END counts what its connector run emitted, which is less than the transaction has when the run resumed inside it.
 //! So counts are believed only where nothing suggests that: rows of two runs, an order above the count, rows in a table
 //! that the END leaves out, two ENDs that count differently, an END that falls back. In a log with more than one run
-//! such a sign may stand in a part that is not read yet; the [`Survey`](crate::source::survey::Survey) tells which
+//! such a sign may stand in a part that is not read yet; the survey of the log tells which
 //! transactions may be concerned and how far each partition must be read to see every sign of them. Before that, and for
 //! any transaction with a sign, only progress in *all* consumed tables closes: a wrong END may leave a table out.
 //!
@@ -363,19 +363,15 @@ impl Aligner {
         let ends = self.ends.entry(end.txid).or_default();
         ends.push(end.lsn);
         ends.sort_unstable();
-        let mut pending = Pending { fell_back, ..Pending::default() };
+        let mut groups = Vec::new();
         for previous in self.groups_of.get(&end.txid).into_iter().flatten() {
-            if let Some(group) = self.groups.get_mut(&(end.txid, *previous)) {
-                if group.end.is_none() && group.greatest_lsn < end.lsn {
-                    group.end = Some(end.lsn);
-                    pending.groups.push(*previous);
-                }
+            let group = self.groups.get_mut(&(end.txid, *previous));
+            if let Some(group) = group.filter(|group| group.end.is_none() && group.greatest_lsn < end.lsn) {
+                group.end = Some(end.lsn);
+                groups.push(*previous);
             }
         }
-        pending.end = Some(end);
-        if let Some(end) = &pending.end {
-            self.pending.insert(end.lsn, pending);
-        }
+        self.pending.insert(end.lsn, Pending { end, groups, recounted: false, fell_back });
     }
 
     /// Closes what can be closed.
@@ -424,11 +420,9 @@ impl Aligner {
         out.push((closing, self.time(lsn).max(HYDRATION_END)));
         let above = self.pending.split_off(&Lsn(lsn.0 + 1));
         let below = std::mem::replace(&mut self.pending, above);
-        for (end, pending) in below {
-            if let Some(ended) = pending.end {
-                self.forget_end(ended.txid, end);
-                self.known(ended.txid, end, true, out);
-            }
+        for Pending { end, .. } in below.into_values() {
+            self.forget_end(end.txid, end.lsn);
+            self.known(end.txid, end.lsn, true, out);
         }
         Ok(true)
     }
@@ -443,7 +437,7 @@ impl Aligner {
     }
 
     fn close(&mut self, end: Lsn, by: ClosedBy, out: &mut Vec<(Closing, Time)>) {
-        let Some(Pending { end: Some(ended), groups, .. }) = self.pending.remove(&end) else { return };
+        let Some(Pending { end: ended, groups, .. }) = self.pending.remove(&end) else { return };
         let mut truncated = 0;
         for previous in groups {
             if let Some(group) = self.groups.get(&(ended.txid, previous)) {
@@ -465,7 +459,7 @@ impl Aligner {
 
     /// Whether the first pending transaction is complete, and by which rule.
     fn ready(&self, pending: &Pending) -> Result<Option<ClosedBy>, AlignError> {
-        let Some(end) = &pending.end else { return Ok(None) };
+        let end = &pending.end;
         self.check_hole(end, pending)?;
         if self.counts_believable(end, pending) {
             let mut by = ClosedBy::Counts;
@@ -545,14 +539,13 @@ impl Aligner {
     /// Where things stand, with every open transaction and what it waits for.
     pub(crate) fn final_report(&self) -> AlignReport {
         let mut report = self.report();
-        let beyond = |end: &Lsn| self.options.until.is_none_or(|until| *end <= until);
-        report.open = self
-            .pending
-            .iter()
-            .filter(|(end, _)| beyond(end))
-            .filter_map(|(&end, pending)| {
-                let ended = pending.end.as_ref()?;
-                Some(OpenTransaction { txid: ended.txid, end, missing: self.missing(ended, pending) })
+        let pending =
+            self.pending.values().filter(|pending| self.options.until.is_none_or(|until| pending.end.lsn <= until));
+        report.open = pending
+            .map(|pending| OpenTransaction {
+                txid: pending.end.txid,
+                end: pending.end.lsn,
+                missing: self.missing(&pending.end, pending),
             })
             .collect();
         report

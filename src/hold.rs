@@ -81,8 +81,11 @@ pub(crate) struct Held<R: Row> {
     late: Vec<Streamed<R>>,
     /// Of each partition, what was let go at an END that the partition has not shown to have passed: rows of one
     /// transaction at most, since any later row shows it.
-    gone: HashMap<Partition, (Lsn, Vec<(Option<R::Key>, Lsn, Op)>)>,
+    gone: HashMap<Partition, (Lsn, Vec<Identity<R>>)>,
 }
+
+/// What tells a change from all others of its transaction.
+type Identity<R> = (Option<<R as Row>::Key>, Lsn, Op);
 
 struct Streamed<R: Row> {
     partition: Partition,

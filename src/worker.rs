@@ -15,6 +15,9 @@ use timely::communication::WorkerGuards;
 /// The longest a worker sleeps before it looks again by itself. It is woken earlier by whatever it waits for.
 const SLEEP: Duration = Duration::from_millis(5);
 
+/// What a worker takes when it starts.
+type Own = Option<(Inlet, SyncSender<Batch>)>;
+
 /// Starts one thread for each inlet.
 pub(crate) fn start<V: View>(
     plan: Plan<V>,
@@ -26,8 +29,8 @@ pub(crate) fn start<V: View>(
         worker: WorkerConfig::default(),
     };
     // Each worker takes what is its own; timely wants one closure for all.
-    let own: Mutex<Vec<Option<(Inlet, SyncSender<Batch>)>>> =
-        Mutex::new(inlets.into_iter().map(|inlet| Some((inlet, batches.clone()))).collect());
+    let own: Vec<Own> = inlets.into_iter().map(|inlet| Some((inlet, batches.clone()))).collect();
+    let own = Mutex::new(own);
     timely::execute(config, move |worker| {
         let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = own.get_mut(worker.index()).and_then(Option::take);

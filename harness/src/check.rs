@@ -37,7 +37,7 @@ impl Passage {
         Passage {
             workers,
             delivery: Delivery::random(&mut rng),
-            block_bytes: [200, 2_000, 20_000, 256 << 10][rng.usize(..4)],
+            block_bytes: rng.choice([200, 2_000, 20_000, 256 << 10]).unwrap_or(2_000),
             cut: None,
             include: include.iter().filter(|_| rng.bool()).map(|column| (*column).to_owned()).collect(),
             seed,

@@ -60,7 +60,7 @@ fn seeds(seeds: std::ops::Range<u64>, workers: &[usize], cut: bool) -> Result<()
     let (mut oddities, mut totals, mut failed) = (Oddities::default(), Totals::default(), 0);
     for seed in seeds.clone() {
         let scenario = Scenario::random(seed);
-        oddities += scenario.oddities.clone();
+        oddities += scenario.oddities;
         for &workers in workers {
             let mut passage = Passage::random(seed, workers);
             if cut {
@@ -89,7 +89,7 @@ fn seeds(seeds: std::ops::Range<u64>, workers: &[usize], cut: bool) -> Result<()
 
 /// Cuts the log off at a random place.
 fn cut_off(passage: Passage, _scenario: &Scenario) -> Passage {
-    let share = Rng::with_seed(passage.seed ^ 0xc0_7).f64();
+    let share = Rng::with_seed(passage.seed ^ 0xc07).f64();
     Passage { cut: Some(share), ..passage }
 }
 

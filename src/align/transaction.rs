@@ -5,9 +5,8 @@ use crate::envelope::{End, RunId};
 use crate::time::Lsn;
 
 /// A transaction whose END was read and that has not closed.
-#[derive(Default)]
 pub(super) struct Pending {
-    pub(super) end: Option<End>,
+    pub(super) end: End,
     /// The previous ENDs that its rows name: one, unless a connector was wrong after a restart.
     pub(super) groups: Vec<Lsn>,
     /// Two ENDs of it count differently.
@@ -24,7 +23,7 @@ impl Pending {
             counts.sort_unstable();
             counts
         };
-        self.end.as_ref().is_some_and(|end| sorted(end) == sorted(other))
+        sorted(&self.end) == sorted(other)
     }
 }
 

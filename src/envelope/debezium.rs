@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 const RUN: &str = "__debezium.context.runId";
 const NEW_KEY: &str = "__debezium.newkey";
@@ -62,7 +63,7 @@ impl Decoder {
         match topic {
             Topic::Other => Ok(Envelope::Other),
             Topic::Transactions => self.transaction(record).map_err(|reason| bad((reason, None))),
-            Topic::Table(table) => self.row(record, table, buffers).map_err(bad),
+            Topic::Table(table) => self.row(record, table, buffers).map_err(|refused| bad(*refused)),
         }
     }
 
@@ -103,12 +104,12 @@ impl Decoder {
         table: usize,
         buffers: &mut [Box<dyn RowBuffer>],
     ) -> Result<Envelope, Refused> {
-        let catalog = self.catalog.clone();
-        let codec = catalog.codecs.get(table).expect("a topic's table is one of the catalog's");
+        let codecs = Arc::clone(&self.catalog.codecs);
+        let codec = codecs.get(table).expect("a topic's table is one of the catalog's");
         let Some(value) = record.value.as_deref() else {
             return Ok(Envelope::Tombstone);
         };
-        let unplaced = |reason| (reason, None);
+        let unplaced = |reason| Box::new((reason, None));
         framed("value", value).map_err(unplaced)?;
         let seed = PayloadSeed { codec, after: &mut self.after };
         let Some(payload) = parse_seed("value", value, seed).map_err(unplaced)? else {
@@ -119,7 +120,7 @@ impl Decoder {
         };
         let run = record.header(RUN).map(run_id);
         let origin = payload.origin(op).map_err(unplaced)?;
-        let known = |reason| (reason, Some((origin, run)));
+        let known = |reason| Box::new((reason, Some((origin, run))));
         if let Some(bad) = payload.bad_value {
             return Err(known(bad.into()));
         }
@@ -147,7 +148,7 @@ impl Decoder {
 }
 
 /// A reason, and the row's place among transactions where that could be read.
-type Refused = (BadReason, Option<(Origin, RunId)>);
+type Refused = Box<(BadReason, Option<(Origin, RunId)>)>;
 
 fn field(field: &'static str, value: &str, problem: &'static str) -> BadReason {
     BadReason::Field { field, value: value.chars().take(80).collect(), problem }

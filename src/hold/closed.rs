@@ -97,10 +97,10 @@ impl Closed {
             self.order.remove(&older);
         }
         self.order.insert(end, txid);
-        if self.order.len() > REMEMBERED {
-            if let Some((_, txid)) = self.order.pop_first() {
-                self.ends.remove(&txid);
-            }
+        if self.order.len() > REMEMBERED
+            && let Some((_, txid)) = self.order.pop_first()
+        {
+            self.ends.remove(&txid);
         }
     }
 }

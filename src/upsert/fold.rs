@@ -43,11 +43,11 @@ pub(super) struct Fold<R: Row> {
 
 /// How far a fold came.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Folded<R: Row> {
+pub(super) enum Folded {
     /// All changes are applied.
     Done,
-    /// A row forwarded from this key, at this LSN, is needed.
-    Needs(R::Key, Lsn),
+    /// A forwarded row is needed that has not come.
+    Waits,
 }
 
 impl<R: Row> Fold<R> {
@@ -84,15 +84,15 @@ impl<R: Row> Fold<R> {
         &mut self,
         mut forwarded: impl FnMut(&R::Key, Lsn) -> Option<Option<R>>,
         mut forward: impl FnMut(R::Key, Lsn, Option<R>),
-    ) -> Folded<R> {
+    ) -> Folded {
         while let Some((rank, step)) = self.steps.front_mut() {
-            if let Step::Put { row, from: Some(from), .. } = step {
-                if !row.is_whole() {
-                    match forwarded(from, rank.lsn) {
-                        Some(Some(old)) => row.fill(&old),
-                        Some(None) => self.unresolved = true,
-                        None => return Folded::Needs(from.clone(), rank.lsn),
-                    }
+            if let Step::Put { row, from: Some(from), .. } = step
+                && !row.is_whole()
+            {
+                match forwarded(from, rank.lsn) {
+                    Some(Some(old)) => row.fill(&old),
+                    Some(None) => self.unresolved = true,
+                    None => return Folded::Waits,
                 }
             }
             let Some((rank, step)) = self.steps.pop_front() else { break };

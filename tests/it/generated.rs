@@ -17,7 +17,7 @@ fn random_logs_equal_the_oracle_at_every_frontier() {
     let (mut oddities, mut states, mut late) = (Oddities::default(), 0, 0);
     for seed in 0..SEEDS {
         let scenario = Scenario::random(seed);
-        oddities += scenario.oddities.clone();
+        oddities += scenario.oddities;
         for workers in [1, 2, 4] {
             let checked = run(&scenario, &Passage::random(seed, workers));
             states += checked.states;

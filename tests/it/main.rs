@@ -1,5 +1,12 @@
 //! Integration tests: real captures with Postgres's own answers, and generated logs with an oracle.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
 mod captures;
 mod generated;
 mod support;

@@ -81,7 +81,10 @@ fn name_of(view: &ConversationSearch, name: &str) -> Extra {
     Extra(view.user_columns.iter().map(|_| Value::Text(name.into())).collect())
 }
 
-fn check(view: ConversationSearch, table: Vec<(Vec<(Change, isize)>, Vec<Expected>)>) {
+/// A row of a delta table: the changes of a time, and what they change in the documents.
+type Delta = (Vec<(Change, isize)>, Vec<Expected>);
+
+fn check(view: ConversationSearch, table: Vec<Delta>) {
     let (steps, expected): (Vec<_>, Vec<_>) = table.into_iter().unzip();
     for workers in [1, 2, 4] {
         let seen = run(view.clone(), steps.clone(), workers);
