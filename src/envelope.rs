@@ -13,7 +13,7 @@
 mod cell;
 mod codec;
 mod debezium;
-mod strict;
+pub(crate) mod strict;
 #[cfg(test)]
 mod tests;
 

@@ -19,8 +19,6 @@
 
 mod closed;
 mod release;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use closed::Ticket;
 pub(crate) use release::release;

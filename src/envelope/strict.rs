@@ -8,18 +8,20 @@
 use memchr::{memchr_iter, memchr2_iter};
 
 /// How deep values may nest. Far above what Debezium writes, far below what a thread's stack holds.
-const DEPTH_MAX: usize = 512;
+const DEPTH_MAX: usize = 128;
 
 /// Says why the bytes must not be parsed, if so.
 pub(super) fn refuse(json: &[u8]) -> Result<(), &'static str> {
     if !escapes_are_whole(json) {
         return Err("\\u without four hexadecimal digits");
     }
+    if too_deep(json) { Err("nested deeper than 128 levels") } else { Ok(()) }
+}
+
+/// Whether the bytes nest deeper than a parser that recurses may be given.
+pub(crate) fn too_deep(json: &[u8]) -> bool {
     // Only with more brackets than levels is it worth counting.
-    if memchr2_iter(b'[', b'{', json).nth(DEPTH_MAX).is_some() && !is_flat(json) {
-        return Err("nested deeper than 512 levels");
-    }
-    Ok(())
+    memchr2_iter(b'[', b'{', json).nth(DEPTH_MAX).is_some() && !is_flat(json)
 }
 
 fn escapes_are_whole(json: &[u8]) -> bool {
@@ -69,11 +71,11 @@ mod tests {
     fn brackets_count_outside_of_text_only() {
         let deep = |levels: usize| "[".repeat(levels);
         for (json, expected) in [
-            (deep(512), Ok(())),
-            (deep(513), Err("nested deeper than 512 levels")),
-            (format!("{}{}", deep(511), "[],".repeat(10_000)), Ok(())),
+            (deep(128), Ok(())),
+            (deep(129), Err("nested deeper than 128 levels")),
+            (format!("{}{}", deep(127), "[],".repeat(10_000)), Ok(())),
             (format!(r#"{{"text":"\"{}"}}"#, deep(10_000)), Ok(())),
-            (format!(r#"{{"text":"\\"{}"#, deep(10_000)), Err("nested deeper than 512 levels")),
+            (format!(r#"{{"text":"\\"{}"#, deep(10_000)), Err("nested deeper than 128 levels")),
         ] {
             assert_eq!(refuse(json.as_bytes()), expected);
         }

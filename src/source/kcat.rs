@@ -6,7 +6,8 @@
 //! ```
 
 use super::SourceRecord;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use crate::envelope::strict;
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -80,13 +81,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Line<'a> {
                         "key" => once(&mut line.key, "key", map.next_value()?)?,
                         "payload" => once(&mut line.payload, "payload", map.next_value()?)?,
                         "key_b64" | "payload_b64" => {
-                            line.base64 |= map.next_value::<Option<Skipped>>()?.is_some();
+                            line.base64 |= map.next_value::<Option<Text<'_>>>()?.is_some();
                             if name.0 == "payload_b64" {
                                 line.payload.get_or_insert_default();
                             }
                         }
                         _ => {
-                            map.next_value::<Skipped>()?;
+                            map.next_value_seed(Skip(SKIP_LEVELS))?;
                         }
                     }
                 }
@@ -101,51 +102,80 @@ fn once<T, E: de::Error>(field: &mut Option<T>, name: &'static str, value: T) ->
     if field.replace(value).is_some() { Err(E::duplicate_field(name)) } else { Ok(()) }
 }
 
-/// Any value, read and forgotten. Not serde's `IgnoredAny`: sonic-rs skips that by recursion without a limit and checks
-/// less of it.
-struct Skipped;
+/// Reads any value and forgets it, down to so many levels. Not serde's `IgnoredAny`: sonic-rs skips that by recursion
+/// without a limit and checks less of it.
+#[derive(Clone, Copy)]
+struct Skip(u32);
 
-impl<'de> Deserialize<'de> for Skipped {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SkippedVisitor;
-        impl<'de> Visitor<'de> for SkippedVisitor {
-            type Value = Skipped;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-            fn visit_unit<E>(self) -> Result<Skipped, E> {
-                Ok(Skipped)
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Skipped, E> {
-                Ok(Skipped)
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Skipped, E> {
-                Ok(Skipped)
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Skipped, E> {
-                Ok(Skipped)
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Skipped, E> {
-                Ok(Skipped)
-            }
-            fn visit_str<E>(self, _: &str) -> Result<Skipped, E> {
-                Ok(Skipped)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Skipped, A::Error> {
-                while seq.next_element::<Skipped>()?.is_some() {}
-                Ok(Skipped)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Skipped, A::Error> {
-                while map.next_entry::<Skipped, Skipped>()?.is_some() {}
-                Ok(Skipped)
-            }
+/// How deep a value that is skipped may nest; kcat writes one level.
+const SKIP_LEVELS: u32 = 32;
+
+impl Skip {
+    fn deeper<E: de::Error>(self) -> Result<Skip, E> {
+        self.0.checked_sub(1).map(Skip).ok_or_else(|| E::custom("nested too deep"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Skip {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let inside = self.deeper()?;
+        while seq.next_element_seed(inside)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let inside = self.deeper()?;
+        while map.next_key_seed(inside)?.is_some() {
+            map.next_value_seed(inside)?;
         }
-        deserializer.deserialize_any(SkippedVisitor)
+        Ok(())
     }
 }
 
 /// Reads a line. Never panics, whatever the bytes.
 pub(crate) fn parse(line: &[u8]) -> Result<SourceRecord<'_>, BadLine> {
+    // The parser skips what is not of the expected type by recursion without a limit.
+    if strict::too_deep(line) {
+        return Err(BadLine::Shape("nested too deep".to_owned()));
+    }
     let line: Line<'_> = sonic_rs::from_slice(line).map_err(|error| BadLine::Shape(first_line(&error.to_string())))?;
     if line.base64 {
         return Err(BadLine::Base64);

@@ -7,6 +7,8 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+mod bad_records;
 mod captures;
+mod command_line;
 mod generated;
 mod support;
