@@ -81,7 +81,9 @@ impl Ran {
 
     /// The LSN that the documents are exact at.
     fn exact_at(&self) -> u64 {
-        self.summary().find_map(|line| line.strip_prefix("exact at LSN ")?.parse().ok()).unwrap_or_else(|| panic!("{}", self.stderr))
+        self.summary()
+            .find_map(|line| line.strip_prefix("exact at LSN ")?.parse().ok())
+            .unwrap_or_else(|| panic!("{}", self.stderr))
     }
 }
 
@@ -251,7 +253,15 @@ fn until_stops_at_the_last_transaction_that_ends_there_or_before() {
     let mut lsns: Vec<u64> = changes_of(&CHANGES).map(|change| change.lsn).collect();
     lsns.dedup();
     let middle = lsns[lsns.len() / 2];
-    let at = [(BASE, "1"), (middle, "1"), (middle - 1, "2"), (middle + 1, "4"), (LAST - 1, "1"), (LAST, "2"), (u64::MAX, "1")];
+    let at = [
+        (BASE, "1"),
+        (middle, "1"),
+        (middle - 1, "2"),
+        (middle + 1, "4"),
+        (LAST - 1, "1"),
+        (LAST, "2"),
+        (u64::MAX, "1"),
+    ];
     for (until, workers) in at {
         let ran = replay(&["--until", &until.to_string(), "--workers", workers], &[&example()]).done();
         assert!(ran.stdout == folded(&CHANGES, until), "--until {until}");

@@ -1,7 +1,6 @@
 //! What the tests share: a sink that remembers, a view that mirrors its tables, digests.
 
 pub mod mirror;
-pub mod records;
 
 use deltaic::dataflows::{DocumentId, Value};
 use deltaic::{Ack, Action, Batch, Document, History, Sink, SinkError, Time};

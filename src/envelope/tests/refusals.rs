@@ -84,8 +84,7 @@ fn a_row_without_its_place_is_refused() {
         (|v| v["op"] = json!("x"), "op is `x`: expected c, u, d, r, t or m".into()),
         (
             |v| v["op"] = json!(5),
-            "value is not what Debezium writes: invalid type: integer `5`, expected a string"
-                .into(),
+            "value is not what Debezium writes: invalid type: integer `5`, expected a string".into(),
         ),
         (|v| remove(&mut v["source"], "sequence"), "source.sequence is missing".into()),
         (|v| v["source"]["sequence"] = json!("[1,2]"), format!("source.sequence is `[1,2]`: {sequence}")),

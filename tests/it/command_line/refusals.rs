@@ -63,8 +63,10 @@ fn parts_in_the_wrong_order_are_refused() {
     for workers in ["1", "4"] {
         let paths = [parts[0].path(), parts[2].path(), parts[1].path()];
         let ran = replay(&["--workers", workers], &paths);
-        ran.check_refused(1, "give the parts of a log in their order");
-        assert!(ran.stderr.contains("topic podium.") && ran.stderr.contains(" comes after offset "), "{}", ran.stderr);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
+        // The END that the third part's rows name may be missed before the second part is opened.
+        let told = ["give the parts of a log in their order", "the transaction topic has a hole"];
+        assert!(told.iter().any(|told| ran.stderr.contains(told)), "{}", ran.stderr);
     }
     // Where the snapshot's part is not the first, its lack may be what is seen first.
     let ran = replay(&[], &[parts[1].path(), parts[0].path()]);
@@ -79,9 +81,11 @@ fn until_before_the_snapshot_is_refused() {
 
 #[test]
 fn a_log_without_its_transaction_topic_is_refused() {
-    let log: String = LOG.split_inclusive('\n').filter(|line| !line.contains(r#""podium.transaction""#)).take(4_000).collect();
+    let log: String =
+        LOG.split_inclusive('\n').filter(|line| !line.contains(r#""podium.transaction""#)).take(4_000).collect();
     replay_text(&[], &log).check_refused(1, "provide.transaction.metadata=true");
-    replay_text(&["--prefix", "podium"], &log).check_refused(1, "the log has no topic podium.transaction: set provide.");
+    replay_text(&["--prefix", "podium"], &log)
+        .check_refused(1, "the log has no topic podium.transaction: set provide.");
     replay_text(&["--prefix", "stadium"], &start()).check_refused(1, "the log has no topic stadium.transaction");
     replay_text(&[], "").check_refused(1, "the log has no transaction topic");
 }
@@ -90,7 +94,10 @@ fn a_log_without_its_transaction_topic_is_refused() {
 fn a_log_of_two_sources_is_refused_until_one_is_named() {
     let other = r#"{"topic":"stadium.transaction","partition":0,"offset":0,"key":null,"payload":null}"#;
     let log = file(with_line(&LOG, other).as_bytes());
-    replay(&[], &[log.path()]).check_refused(1, "the log holds several sources: podium, stadium; name the source's topic prefix with --prefix");
+    replay(&[], &[log.path()]).check_refused(
+        1,
+        "the log holds several sources: podium, stadium; name the source's topic prefix with --prefix",
+    );
     let ran = replay(&["--prefix", "podium"], &[log.path()]).done();
     assert!(ran.stdout == *DOCUMENTS);
     assert_eq!(ran.exact_at(), LAST);
