@@ -1,5 +1,6 @@
 //! The replay log: files or standard input, plain, gzip or zstd (told by their first bytes), read as blocks of whole lines.
 
+use super::kcat;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -71,7 +72,7 @@ pub(crate) fn read(
     mut each: impl FnMut(Block) -> bool,
 ) -> Result<(), LogError> {
     let bytes_read = Arc::new(AtomicU64::new(0));
-    for input in inputs {
+    for (at, input) in inputs.iter().enumerate() {
         let failed = |error| LogError { name: input.name(), error };
         let raw: Box<dyn Read> = match input {
             LogInput::File(path) => Box::new(File::open(path).map_err(failed)?),
@@ -92,6 +93,11 @@ pub(crate) fn read(
             let more = fill(&mut *reader, &mut block, block_bytes).map_err(failed)?;
             first_line += memchr::memchr_iter(b'\n', &block.lines).count() as u64;
             block.bytes_read = bytes_read.load(Relaxed);
+            if block.cut && at + 1 < inputs.len() {
+                // What is missing has later records behind it, which would make it seem to have been read.
+                let problem = "it stops inside a line or a compressed frame, and another part of the log follows";
+                return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, problem)));
+            }
             if (!block.lines.is_empty() || block.cut) && !each(block) {
                 return Ok(());
             }
@@ -118,7 +124,9 @@ fn fill(reader: &mut dyn BufRead, block: &mut Block, block_bytes: usize) -> io::
             Err(error) => return Err(error),
         };
         if available.is_empty() {
-            block.cut = block.lines.last().is_some_and(|last| *last != b'\n');
+            // The last line may be whole and lack nothing but its newline.
+            let last = block.lines.rsplit(|c| *c == b'\n').next().unwrap_or_default();
+            block.cut = !last.trim_ascii().is_empty() && kcat::parse(last).is_err();
             return Ok(false);
         }
         let full = block.lines.len() + available.len() >= block_bytes;

@@ -3,8 +3,9 @@
 //! A partition is read by one worker, so what the aligner is told of it comes in the partition's order. A worker pauses
 //! while the aligner is behind: facts on their way are bounded.
 
-use super::catalog::{Catalog, Partition};
+use super::catalog::{Catalog, Partition, Topic};
 use super::feed::{Arrival, Chunk, Event, Inlet};
+use super::kcat;
 use super::offsets::{Offsets, Seen};
 use crate::align::{Fact, FactKind};
 use crate::envelope::{BadRecord, Envelope, Op, Origin};
@@ -125,10 +126,13 @@ impl Reader {
     fn event(&mut self, event: Event, facts: &mut Vec<Fact>, tickets: &mut [Vec<Ticket>]) {
         let Event { partition, offset, body } = event;
         let Some(partition) = partition else {
-            if let Err(bad) = body {
-                self.bad(bad, Lsn(0));
+            let Err(bad) = body else { return };
+            // Its start may show all the same that it is of the transaction topic: perhaps an END.
+            let topic = kcat::parse_head(&bad.line).map(|(topic, _)| self.catalog.topic(&topic));
+            if topic.is_ok_and(|topic| topic == Topic::Transactions) {
+                return self.status.fail_record(bad);
             }
-            return;
+            return self.bad(bad, Lsn(0));
         };
         let (offsets, progress) = self.partitions.entry(partition).or_default();
         let seen = offsets.note(offset);

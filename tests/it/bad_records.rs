@@ -280,6 +280,23 @@ fn a_bad_begin_or_end_is_always_fatal() {
 }
 
 #[test]
+fn a_line_that_is_no_record_is_fatal_where_it_may_be_an_end() {
+    // GIVEN an END whose line is cut, or written in base64, but starts with its topic
+    let spoils: [fn(&mut String); 2] =
+        [|line| line.truncate(100), |line| *line = line.replace("\"payload\"", "\"payload_b64\"")];
+    for spoil in spoils {
+        let mut log = Log::started();
+        log.end(2, 0);
+        log.end(3, 0);
+        spoil(&mut log.lines[5]);
+        // THEN it is not skipped: nothing else would tell what is lost
+        let (replayed, letters) = replay_skipping(&log, 2);
+        assert!(replayed.error().to_string().contains(", line 6: "), "{}", replayed.error());
+        assert_eq!(letters.len(), 0);
+    }
+}
+
+#[test]
 fn several_bad_records_are_each_written_and_named() {
     for workers in [1, 2, 4] {
         let mut log = with_bad_name();

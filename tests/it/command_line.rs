@@ -326,6 +326,12 @@ fn a_cut_log_is_used_as_far_as_it_is_whole() {
 }
 
 #[test]
+fn a_last_line_without_its_newline_is_whole() {
+    let ran = replay_text(&[], LOG.trim_end()).done();
+    assert!(ran.stdout == *DOCUMENTS && !ran.has_summary("cut"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_snapshot_that_some_partition_does_not_prove_is_taken_on_trust() {
     // GIVEN a log that ends inside the snapshot's proof
     let log = lines(0, 2_050);

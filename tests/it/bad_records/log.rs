@@ -149,16 +149,14 @@ impl Log {
 
     fn record(&mut self, topic: &'static str, partition: u32, key: Option<u32>, payload: &str) {
         let offset = self.offsets.entry((topic, partition)).or_default();
-        let line = json!({
-            "topic": topic,
-            "partition": partition,
-            "offset": *offset,
-            "headers": ["__debezium.context.runId", RUN],
-            "key": key.map(|key| json!({"uid": uid(key)}).to_string()),
-            "payload": payload,
-        });
+        // The topic comes first, as kcat has it; serde_json would sort the names.
+        let key = json!(key.map(|key| json!({"uid": uid(key)}).to_string()));
+        let line = format!(
+            r#"{{"topic":"{topic}","partition":{partition},"offset":{offset},"tstype":"create","ts":1,"broker":1,"headers":["__debezium.context.runId","{RUN}"],"key":{key},"payload":{}}}"#,
+            json!(payload)
+        );
         *offset += 1;
-        self.lines.push(line.to_string());
+        self.lines.push(line);
     }
 
     pub fn file(&self) -> NamedTempFile {

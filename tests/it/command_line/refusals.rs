@@ -4,6 +4,7 @@ use super::{
     BASE, DOCUMENTS, LAST, LOG, PARTITIONS, deltaic, example, file, lines, replay, replay_stdin, replay_text, run,
 };
 use std::path::Path;
+use tempfile::NamedTempFile;
 
 /// The example's start: its snapshot and some hundred transactions.
 fn start() -> String {
@@ -60,17 +61,43 @@ fn a_file_that_cannot_be_read_is_named() {
 #[test]
 fn parts_in_the_wrong_order_are_refused() {
     let parts = [lines(0, 6_000), lines(6_000, 12_000), lines(12_000, usize::MAX)].map(|part| file(part.as_bytes()));
+    let [first, second, third] = parts.each_ref().map(NamedTempFile::path);
     for workers in ["1", "4"] {
-        let paths = [parts[0].path(), parts[2].path(), parts[1].path()];
-        let ran = replay(&["--workers", workers], &paths);
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
-        // The END that the third part's rows name may be missed before the second part is opened.
-        let told = ["give the parts of a log in their order", "the transaction topic has a hole"];
-        assert!(told.iter().any(|told| ran.stderr.contains(told)), "{}", ran.stderr);
+        // What is seen first is the offsets that fall back, the ENDs that are missing or the snapshot that is.
+        for wrong in [&[first, third, second][..], &[second, first, third], &[third, second, first]] {
+            let ran = replay(&["--workers", workers], wrong);
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
+        }
     }
-    // Where the snapshot's part is not the first, its lack may be what is seen first.
-    let ran = replay(&[], &[parts[1].path(), parts[0].path()]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
+}
+
+#[test]
+fn offsets_that_fall_back_are_refused() {
+    // GIVEN two neighbours in a partition of users, the other way round
+    let mut log: Vec<&str> = LOG.lines().take(4_000).collect();
+    let row = r#"{"topic":"podium.public.users","partition":1,"#;
+    let places: Vec<usize> = (0..log.len()).rev().filter(|at| log[*at].starts_with(row)).take(2).collect();
+    let [later, earlier] = places[..] else { panic!("{places:?}") };
+    log.swap(later, earlier);
+    for workers in ["1", "4"] {
+        let ran = replay_text(&["--workers", workers], &(log.join("\n") + "\n"));
+        ran.check_refused(1, "; give the parts of a log in their order");
+        assert!(ran.stderr.contains("topic podium.public.users, partition 1: offset "), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_part_that_is_cut_is_refused_unless_it_is_the_last() {
+    let (first, second) = (lines(0, 9_000), file(lines(9_000, usize::MAX).as_bytes()));
+    let zst = zstd::encode_all(first.as_bytes(), 1).unwrap();
+    for cut in [&first.as_bytes()[..first.len() - 200], &zst[..zst.len() - 200]] {
+        let cut = file(cut);
+        let message = format!("cannot read {}: it stops inside a line or a compressed frame", cut.path().display());
+        replay(&["--changes"], &[cut.path(), second.path()]).check_refused(1, &message);
+    }
+    // A newline alone may be missing.
+    let ran = replay(&[], &[file(first.trim_end().as_bytes()).path(), second.path()]).done();
+    assert!(ran.stdout == *DOCUMENTS);
 }
 
 #[test]
