@@ -141,7 +141,8 @@ impl Heads {
                     *before = row.previous.max(*before);
                 }
                 if row.previous <= *to {
-                    reached.insert(row.partition, row.offset);
+                    let last = reached.entry(row.partition).or_insert(row.offset);
+                    *last = row.offset.max(*last);
                 }
             }
         })?;
