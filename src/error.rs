@@ -4,6 +4,7 @@ use crate::align::AlignError;
 use crate::envelope::BadRecord;
 use crate::sink::SinkError;
 use crate::source::log::LogError;
+use std::any::Any;
 use std::sync::Arc;
 
 /// Why a run ended before its log.
@@ -67,7 +68,16 @@ pub enum Error {
         #[source]
         error: std::io::Error,
     },
+    /// A bug, of the engine or of the view's rows: a thread that reads the log failed, so that records are missing.
+    #[error("a thread that reads the log failed: {0}; this is a bug")]
+    Feed(String),
     /// A bug: the engine broke its own rules.
     #[error("a worker failed: {0}; this is a bug in deltaic")]
     Worker(String),
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it panicked without words").to_owned()
 }

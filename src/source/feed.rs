@@ -12,12 +12,18 @@
 //! Block `n` goes to decoder `n mod D`, and a worker takes chunk `n` from decoder `n mod D`: each worker sees the records
 //! of its partitions in the order of the log, whichever decoder is faster. Every channel is bounded; a worker that does
 //! not take its chunks stops its decoders, and they stop the reader.
+//!
+//! The end of the log is said, never concluded from silence: behind the last block the reader sends every decoder an end,
+//! and each hands it on to every worker. A channel that closes without one means that a thread failed, and that records
+//! may be missing.
 
 use super::Location;
 use super::catalog::{Catalog, Partition, Topic};
 use super::kcat;
 use super::log::{self, Block, LogError, LogInput};
 use crate::envelope::{BadReason, BadRecord, Decoder, Envelope, RowBuffer};
+use crate::error::panic_message;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
@@ -46,11 +52,25 @@ pub(crate) struct Chunk {
     pub(crate) cut: bool,
 }
 
+/// What goes through a channel of the feed: a block to a decoder, a chunk to a worker.
+enum Feed<T> {
+    /// The next piece of the log.
+    Piece(T),
+    /// The log cannot be read any further.
+    Failed(Arc<LogError>),
+    /// The log was read to its end.
+    End,
+}
+
+/// The message of the first panic of a reading thread.
+type Panic = Arc<OnceLock<String>>;
+
 /// The end of the feed that a worker holds.
 pub(crate) struct Inlet {
-    channels: Vec<Receiver<Result<Chunk, Arc<LogError>>>>,
+    channels: Vec<Receiver<Feed<Chunk>>>,
     next: usize,
     reader: Arc<OnceLock<Thread>>,
+    panic: Panic,
 }
 
 /// What a worker finds when it looks.
@@ -63,6 +83,8 @@ pub(crate) enum Arrival {
     Nothing,
     /// The log was read to its end.
     End,
+    /// A thread of the feed failed, and this is what it said: what it was to read is missing.
+    Broken(String),
 }
 
 impl Inlet {
@@ -77,15 +99,19 @@ impl Inlet {
             return Arrival::End;
         };
         match channel.try_recv() {
-            Ok(Ok(chunk)) => {
+            Ok(Feed::Piece(chunk)) => {
                 self.next = (self.next + 1) % self.channels.len();
                 Arrival::Chunk(chunk)
             }
-            Ok(Err(error)) => Arrival::Failed(error),
-            Err(TryRecvError::Empty) => Arrival::Nothing,
-            Err(TryRecvError::Disconnected) => {
+            Ok(Feed::Failed(error)) => Arrival::Failed(error),
+            Ok(Feed::End) => {
                 self.channels.clear();
                 Arrival::End
+            }
+            Err(TryRecvError::Empty) => Arrival::Nothing,
+            Err(TryRecvError::Disconnected) => {
+                let said = self.panic.get().cloned();
+                Arrival::Broken(said.unwrap_or_else(|| "it ended before the log did".to_owned()))
             }
         }
     }
@@ -93,13 +119,13 @@ impl Inlet {
 
 /// One decoder's way to one worker.
 struct Outlet {
-    channel: SyncSender<Result<Chunk, Arc<LogError>>>,
+    channel: SyncSender<Feed<Chunk>>,
     reader: Arc<OnceLock<Thread>>,
 }
 
 impl Outlet {
     /// False when the worker has gone.
-    fn send(&self, chunk: Result<Chunk, Arc<LogError>>) -> bool {
+    fn send(&self, chunk: Feed<Chunk>) -> bool {
         let sent = self.channel.send(chunk).is_ok();
         self.wake();
         sent
@@ -130,8 +156,14 @@ pub(crate) fn start(
     workers: usize,
 ) -> Vec<Inlet> {
     let wakers: Vec<Arc<OnceLock<Thread>>> = (0..workers).map(|_| Arc::default()).collect();
-    let mut inlets: Vec<Inlet> =
-        wakers.iter().map(|reader| Inlet { channels: Vec::new(), next: 0, reader: Arc::clone(reader) }).collect();
+    let panic = Panic::default();
+    let inlet = |reader: &Arc<OnceLock<Thread>>| Inlet {
+        channels: Vec::new(),
+        next: 0,
+        reader: Arc::clone(reader),
+        panic: Arc::clone(&panic),
+    };
+    let mut inlets: Vec<Inlet> = wakers.iter().map(inlet).collect();
     let mut blocks = Vec::new();
     for _ in 0..decoders {
         let (block_in, block_out) = sync_channel(QUEUE);
@@ -142,40 +174,61 @@ pub(crate) fn start(
             inlet.channels.push(receiver);
             outlets.push(Outlet { channel, reader: Arc::clone(reader) });
         }
-        let catalog = catalog.clone();
-        thread::spawn(move || decode_all(catalog, &block_out, &outlets));
+        let (catalog, panic) = (catalog.clone(), Arc::clone(&panic));
+        thread::spawn(move || telling(&panic, || decode_all(catalog, &block_out, &outlets)));
     }
-    thread::spawn(move || read_all(&inputs, block_bytes, &blocks));
+    thread::spawn(move || telling(&panic, || read_all(&inputs, block_bytes, &blocks)));
     inlets
 }
 
-fn read_all(inputs: &[LogInput], block_bytes: usize, blocks: &[SyncSender<Result<Block, Arc<LogError>>>]) {
-    let mut turns = blocks.iter().cycle();
-    let read =
-        log::read(inputs, block_bytes, |block| turns.next().is_some_and(|decoder| decoder.send(Ok(block)).is_ok()));
-    if let (Err(error), Some(decoder)) = (read, turns.next()) {
-        // Where the decoder has gone, so have the workers: there is nobody to tell.
-        let _nobody_listens = decoder.send(Err(Arc::new(error)));
+/// Does the work of a thread. The message of a panic is there before the thread's channels close: they are only borrowed.
+fn telling(panic: &Panic, work: impl FnOnce()) {
+    // Whatever the work left half done is seen by nobody.
+    if let Err(cause) = catch_unwind(AssertUnwindSafe(work)) {
+        let _first_counts = panic.set(panic_message(&*cause));
     }
 }
 
-fn decode_all(catalog: Catalog, blocks: &Receiver<Result<Block, Arc<LogError>>>, outlets: &[Outlet]) {
+fn read_all(inputs: &[LogInput], block_bytes: usize, blocks: &[SyncSender<Feed<Block>>]) {
+    let mut turns = blocks.iter().cycle();
+    let mut listened = true;
+    let read = log::read(inputs, block_bytes, |block| {
+        listened = turns.next().is_some_and(|decoder| decoder.send(Feed::Piece(block)).is_ok());
+        listened
+    });
+    // Where a decoder has gone, either the workers have too, or it failed and they are told so by its silence.
+    match read {
+        Ok(()) if !listened => {}
+        Ok(()) => blocks.iter().for_each(|decoder| {
+            let _nobody_listens = decoder.send(Feed::End);
+        }),
+        Err(error) => {
+            let error = Arc::new(error);
+            blocks.iter().for_each(|decoder| {
+                let _nobody_listens = decoder.send(Feed::Failed(Arc::clone(&error)));
+            });
+        }
+    }
+}
+
+fn decode_all(catalog: Catalog, blocks: &Receiver<Feed<Block>>, outlets: &[Outlet]) {
     let mut decoder = Decoder::new(catalog.clone());
-    while let Ok(block) = blocks.recv() {
-        let all_sent = match block {
-            Ok(block) => {
+    let send_all = |piece: &dyn Fn() -> Feed<Chunk>| {
+        outlets.iter().for_each(|outlet| {
+            outlet.send(piece());
+        });
+    };
+    while let Ok(piece) = blocks.recv() {
+        match piece {
+            Feed::Piece(block) => {
                 let chunks = decode(&catalog, &mut decoder, &block, outlets.len());
-                outlets.iter().zip(chunks).fold(true, |sent, (outlet, chunk)| outlet.send(Ok(chunk)) && sent)
+                let send = |sent, (outlet, chunk): (&Outlet, Chunk)| outlet.send(Feed::Piece(chunk)) && sent;
+                if !outlets.iter().zip(chunks).fold(true, send) {
+                    return;
+                }
             }
-            Err(error) => {
-                outlets.iter().for_each(|outlet| {
-                    outlet.send(Err(Arc::clone(&error)));
-                });
-                false
-            }
-        };
-        if !all_sent {
-            return;
+            Feed::Failed(error) => return send_all(&|| Feed::Failed(Arc::clone(&error))),
+            Feed::End => return send_all(&|| Feed::End),
         }
     }
 }
@@ -245,3 +298,6 @@ fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &m
     let body = decoder.decode(&record, topic, &mut chunk.buffers);
     Some(Event { partition: Some(partition), offset: record.offset, body })
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,6 +86,10 @@ pub(crate) fn read<'scope>(
                     reader.status.fail(Error::Log(error));
                     capability = None;
                 }
+                Arrival::Broken(message) => {
+                    reader.status.fail(Error::Feed(message));
+                    capability = None;
+                }
                 Arrival::Nothing => {}
                 Arrival::End => capability = None,
             }
