@@ -160,7 +160,7 @@ impl<V: View> Engine<V> {
         let (batches_in, batches) = sync_channel(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
         let written = write(batches, sink, &status);
-        worker::join(guards)?;
+        worker::join(guards, &status)?;
         written?;
         match status.take_error() {
             Some(error) => Err(error),

@@ -8,7 +8,7 @@ use crate::report::Inexact;
 use crate::time::{Lsn, Time};
 use crate::upsert::UpsertMonitor;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Counts of a run, from every thread.
 #[derive(Debug, Default)]
@@ -87,6 +87,8 @@ impl Counters {
 pub(crate) struct Status {
     pub(crate) counters: Arc<Counters>,
     stop: AtomicBool,
+    /// The message of the first worker that panicked.
+    broken: OnceLock<String>,
     cut: AtomicBool,
     error: Mutex<Option<Error>>,
     align: Mutex<AlignReport>,
@@ -134,6 +136,22 @@ impl Status {
     pub(crate) fn fail(&self, error: Error) {
         lock(&self.error).get_or_insert(error);
         self.stop();
+    }
+
+    /// A worker panicked: no worker is to go on, not even to a transaction boundary.
+    pub(crate) fn break_off(&self, panic: String) {
+        let _first_counts = self.broken.set(panic);
+        self.stop();
+    }
+
+    /// Whether a worker panicked.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.get().is_some()
+    }
+
+    /// What the first worker that panicked said.
+    pub(crate) fn broken(&self) -> Option<&str> {
+        self.broken.get().map(String::as_str)
     }
 
     /// The error that ended the run.

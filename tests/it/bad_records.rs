@@ -1,7 +1,7 @@
 //! Logs that something is wrong with: records that cannot be used, rows that come too late or twice, ENDs that are missing
 //! or fall back. What is shown stays true, or the report says from where on it may not be.
 
-mod log;
+pub mod log;
 
 use crate::support::mirror::Mirror;
 use crate::support::{Documents, EveryState, text};

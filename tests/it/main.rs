@@ -10,5 +10,6 @@
 mod bad_records;
 mod captures;
 mod command_line;
+mod failures;
 mod generated;
 mod support;
