@@ -37,8 +37,6 @@ pub(super) struct Fold<R: Row> {
     steps: VecDeque<(Rank, Step<R>)>,
     /// Copies of changes that were left out.
     pub(super) copies: u64,
-    /// Whether values stayed unknown for which a row was needed and none came.
-    pub(super) unresolved: bool,
 }
 
 /// How far a fold came.
@@ -75,7 +73,14 @@ impl<R: Row> Fold<R> {
             let rank = Rank { lsn: Lsn(0), op: Op::Read, offset };
             steps.insert(at, (rank, Step::Put { row, from: None, create: false }));
         }
-        Fold { current: before.clone(), before, older: None, steps, copies, unresolved: false }
+        Fold { current: before.clone(), before, older: None, steps, copies }
+    }
+
+    /// Whether values are unknown now that were not before, wherever they should have come from: no row, or one that was
+    /// itself not whole.
+    pub(super) fn lost_values(&self) -> bool {
+        let whole = |row: &Option<R>| row.as_ref().is_none_or(R::is_whole);
+        whole(&self.before) && !whole(&self.current)
     }
 
     /// Applies changes until one needs a row that is not there. `forwarded` is asked once for each row needed; what it
@@ -91,7 +96,8 @@ impl<R: Row> Fold<R> {
             {
                 match forwarded(from, rank.lsn) {
                     Some(Some(old)) => row.fill(&old),
-                    Some(None) => self.unresolved = true,
+                    // There was no row: what is unknown stays so.
+                    Some(None) => {}
                     None => return Folded::Waits,
                 }
             }
@@ -104,11 +110,8 @@ impl<R: Row> Fold<R> {
     fn apply(&mut self, lsn: Lsn, step: Step<R>, forward: &mut impl FnMut(R::Key, Lsn, Option<R>)) {
         match step {
             Step::Put { mut row, from, create } => {
-                if from.is_none() && !row.is_whole() {
-                    match &self.current {
-                        Some(stored) => row.fill(stored),
-                        None => self.unresolved = true,
-                    }
+                if let Some(stored) = self.current.as_ref().filter(|_| from.is_none() && !row.is_whole()) {
+                    row.fill(stored);
                 }
                 let stood = self.current.replace(row);
                 if create {

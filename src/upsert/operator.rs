@@ -22,7 +22,7 @@ type Round = (Time, u32);
 pub(crate) trait UpsertMonitor: 'static {
     /// Copies of changes were left out.
     fn copies(&self, count: u64);
-    /// A value that Postgres did not send could not be found in a stored row.
+    /// A value that Postgres did not send could not be found in a stored row. Told once, until the row is whole again.
     fn unresolved(&self, key: String, time: Time);
 }
 
@@ -283,7 +283,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         if fold.copies > 0 {
             self.monitor.copies(fold.copies);
         }
-        if fold.unresolved && fold.current.as_ref().is_some_and(|row| !row.is_whole()) {
+        if fold.lost_values() {
             self.monitor.unresolved(format!("{key:?}"), time);
         }
         // The stream has spoken of this key since the snapshot: it knows better.

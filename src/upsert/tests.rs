@@ -274,3 +274,43 @@ fn a_value_that_is_nowhere_stays_unknown_and_is_told() {
     unresolved.sort();
     assert_eq!(unresolved, [("1".to_owned(), 0), ("8".to_owned(), 1)]);
 }
+
+/// What is told of rows whose values are unknown, in the order of times.
+fn told(times: &[Vec<Change<Note>>], workers: usize) -> Vec<(u64, Time)> {
+    let seen = Seen::default();
+    run(times, workers, true, &seen);
+    let mut told: Vec<(u64, Time)> =
+        seen.unresolved.lock().unwrap().iter().map(|(key, time)| (key.parse().unwrap(), *time)).collect();
+    told.sort_by_key(|(key, time)| (*time, *key));
+    told
+}
+
+#[test]
+fn a_key_that_takes_over_an_unknown_value_is_told_too() {
+    let [a, b, c] = keys_apart();
+    // GIVEN a key whose value is nowhere, WHEN its row moves on to other keys, alone and in one transaction
+    let chain = [rekey(b, c, 3), rekey(c, a, 4)].concat();
+    for workers in [1, 2, 4] {
+        let told = told(&[vec![update(a, 1, OMITTED)], rekey(a, b, 2).to_vec(), chain.clone()], workers);
+        // THEN each key at which it then stands is told: nothing else says that they are not exact.
+        assert_eq!(told, [(a, 0), (b, 1), (a, 2)], "{workers} workers");
+    }
+}
+
+#[test]
+fn an_unknown_value_is_told_once_until_it_was_known_again() {
+    let missing_again = change(1, 3, Op::Create, Body::Put { row: OMITTED, from: Some(9) });
+    let times = [
+        vec![update(1, 1, OMITTED)],
+        vec![update(1, 2, OMITTED)],
+        // Another row, which is not there either, takes the key.
+        vec![missing_again],
+        vec![update(1, 4, note("known"))],
+        vec![update(1, 5, OMITTED)],
+        vec![delete(1, 6)],
+        vec![update(1, 7, OMITTED)],
+    ];
+    for workers in [1, 2, 4] {
+        assert_eq!(told(&times, workers), [(1, 0), (1, 6)], "{workers} workers");
+    }
+}
