@@ -250,7 +250,7 @@ fn only_prefix(heads: &Heads) -> Result<String, Error> {
 fn report(status: &Status, started: Instant) -> Report {
     let align = status.align();
     let counters = &status.counters;
-    let mut inexact = status.take_inexact();
+    let (mut inexact, inexact_more) = status.take_inexact();
     inexact.sort_by(|a, b| (a.after, &a.table, &a.key).cmp(&(b.after, &b.table, &b.key)));
     Report {
         exact_at: align.exact_at,
@@ -264,6 +264,7 @@ fn report(status: &Status, started: Instant) -> Report {
         late: counters.rows_late(),
         bad: counters.records_bad(),
         inexact,
+        inexact_more,
         cut: status.is_cut(),
         interrupted: status.is_interrupted(),
         elapsed: started.elapsed(),

@@ -28,8 +28,10 @@ pub struct Report {
     pub late: u64,
     /// Records that could not be used and were written to the dead letters.
     pub bad: u64,
-    /// Keys whose rows are not exact.
+    /// Keys whose rows are not exact: at most 10,000, the first by table and key, in the order of their LSNs.
     pub inexact: Vec<Inexact>,
+    /// How many were told besides those in `inexact`.
+    pub inexact_more: u64,
     /// The log stops inside a line or a compressed frame.
     pub cut: bool,
     /// The run was asked to stop before the log ended.
@@ -45,8 +47,8 @@ impl Report {
     }
 }
 
-/// A key whose row may differ from Postgres's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A key whose row may differ from Postgres's. Ordered by table and key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Inexact {
     /// The table, as `schema.table`, if it is known.
     pub table: Option<String>,

@@ -41,7 +41,7 @@ impl SourceRecord<'_> {
 }
 
 /// Where a record stood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// The topic, or empty where not even that could be read.
     pub topic: String,

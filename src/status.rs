@@ -1,5 +1,7 @@
 //! What a run tells those who watch it: counts, where the aligner stands, what went wrong, and whether to stop.
 
+mod inexact;
+
 use crate::align::{AlignError, AlignMonitor, AlignReport};
 use crate::dead_letter::{DeadLetters, OnBadRecord};
 use crate::envelope::BadRecord;
@@ -7,6 +9,7 @@ use crate::error::Error;
 use crate::report::Inexact;
 use crate::time::{Lsn, Time};
 use crate::upsert::UpsertMonitor;
+use inexact::InexactKeys;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -92,7 +95,7 @@ pub(crate) struct Status {
     cut: AtomicBool,
     error: Mutex<Option<Error>>,
     align: Mutex<AlignReport>,
-    inexact: Mutex<Vec<Inexact>>,
+    inexact: Mutex<InexactKeys>,
     dead_letters: Mutex<DeadLetters>,
     interrupted: AtomicBool,
 }
@@ -173,11 +176,12 @@ impl Status {
     }
 
     pub(crate) fn inexact(&self, inexact: Inexact) {
-        lock(&self.inexact).push(inexact);
+        lock(&self.inexact).note(inexact);
     }
 
-    pub(crate) fn take_inexact(&self) -> Vec<Inexact> {
-        std::mem::take(&mut lock(&self.inexact))
+    /// The inexact keys, as many as are kept, and how many there were besides.
+    pub(crate) fn take_inexact(&self) -> (Vec<Inexact>, u64) {
+        lock(&self.inexact).take()
     }
 
     /// A record that always ends the run.
