@@ -36,12 +36,14 @@ use crate::row::{Extra, Table};
 use crate::value::{Column, Kind, Uuid};
 use crate::view::{Collections, Rows, View};
 use differential_dataflow::VecCollection;
+use std::hash::{DefaultHasher, Hasher};
 
 /// Rounds of the tournament that finds the newest item, and how many bits of bucket each round removes.
 ///
 /// A single `reduce` reads every item of a conversation for each change of one. In a tournament a change is seen by one
 /// bucket of each round, and a bucket has at most 2^6 winners of the round before: a conversation of 10^6 items costs
-/// four short reductions a change.
+/// four short reductions a change. That holds only while items spread over the buckets, whatever their uids have in
+/// common: see [`bucket`].
 const ROUNDS: u32 = 4;
 const BITS_PER_ROUND: u32 = 6;
 
@@ -134,11 +136,8 @@ impl View for ConversationSearch {
 
 /// The newest item of each type of each conversation, as `(conversation, Some((type, place)))`.
 fn newest_by_type<'scope>(items: Rows<'scope, Item>) -> VecCollection<'scope, Time, (Uuid, Option<(ItemType, Place)>)> {
-    let mut newest = items.map(|(uid, item)| {
-        // The last bytes of a uuid are its most random ones, whatever its version.
-        let [.., a, b, c, d] = uid.0;
-        ((item.conversation_uid, u32::from_be_bytes([a, b, c, d])), (item.kind, (item.created_at, uid)))
-    });
+    let mut newest =
+        items.map(|(uid, item)| ((item.conversation_uid, bucket(&uid)), (item.kind, (item.created_at, uid))));
     for round in (0..ROUNDS).rev() {
         let buckets = (1u32 << (BITS_PER_ROUND * round)) - 1;
         newest = newest
@@ -154,6 +153,16 @@ fn newest_by_type<'scope>(items: Rows<'scope, Item>) -> VecCollection<'scope, Ti
             });
     }
     newest.map(|((conversation, _), place)| (conversation, Some(place)))
+}
+
+/// The bucket of an item in the first round; later rounds take its last bits. A hash of the whole uid: some uuids are
+/// counted up, some begin with the time, some end with a node's number, so that no bits of theirs spread by themselves.
+/// Every worker must come to the same bucket, so the hash has no random key.
+fn bucket(uid: &Uuid) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&uid.0);
+    // The last bits of the hash are as good as any.
+    hasher.finish() as u32
 }
 
 fn both(user: &Extra, conversation: &Extra) -> Extra {

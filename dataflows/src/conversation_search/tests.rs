@@ -239,3 +239,33 @@ fn options_say_what_they_may_be() {
     assert!(matches!(plain().include("users.step"), Err(OptionError::FieldTwice(_))));
     assert!("sometimes".parse::<ZeroItems>().is_err());
 }
+
+/// Items whose uids differ in few bits, or in the same ones: no bucket of any round may get many more than its share.
+#[test]
+fn items_spread_over_the_buckets_whatever_their_uids_have_in_common() {
+    const ITEMS: u64 = 1 << 12;
+    let counted = |shift: u32| (0..ITEMS).map(move |n| Uuid((u128::from(n) << shift).to_be_bytes()));
+    let mut families: Vec<(String, Vec<Uuid>)> =
+        (0..=116).step_by(4).map(|shift| (format!("counted at bit {shift}"), counted(shift).collect())).collect();
+    // As versions 1, 6 and 7 have it: time in front, and one node, or one sequence, behind.
+    families.push((
+        "one node".to_owned(),
+        (0..ITEMS)
+            .map(|n| Uuid(((u128::from(n * 9_973) << 80) | 0x7000_8000_1b3c_5d7e_9f01_u128).to_be_bytes()))
+            .collect(),
+    ));
+    // Only the high bits of each byte differ.
+    families.push((
+        "high bits".to_owned(),
+        (0..ITEMS).map(|n| Uuid(std::array::from_fn(|at| ((n >> at.min(11)) as u8 & 1) << 7))).collect(),
+    ));
+    for (family, uids) in families {
+        for round in 1..ROUNDS {
+            let buckets = 1u64 << (BITS_PER_ROUND * round);
+            let mut counts = std::collections::HashMap::new();
+            uids.iter().for_each(|uid| *counts.entry(u64::from(bucket(uid)) % buckets).or_insert(0u64) += 1);
+            let most = counts.values().max().copied().unwrap_or_default();
+            assert!(most <= 2 * ITEMS / buckets + 16, "{family}: {most} of {ITEMS} items in one of {buckets} buckets");
+        }
+    }
+}
