@@ -1,7 +1,9 @@
 //! One column: from its JSON, as a converter wrote it, to the value a view asks for.
 
 use dataflows::{BadValue, Column, Kind, Uuid, Value};
+use serde_json::value::RawValue;
 use sonic_rs::{JsonValueTrait, LazyValue};
+use std::collections::BTreeMap;
 
 /// What Debezium writes for an unchanged TOAST value: as text, and as a list of text.
 const UNAVAILABLE: [&str; 2] = ["\"__debezium_unavailable_value\"", "[\"__debezium_unavailable_value\"]"];
@@ -42,7 +44,8 @@ pub(super) fn read(column: &Column, may_omit: bool, json: &LazyValue<'_>) -> Res
     }
 }
 
-/// Any JSON, in one spelling for each value: an escaped letter and the letter are one text.
+/// Any JSON, in one spelling for each value: an escaped letter and the letter are one text, and fields are sorted. A
+/// number keeps its own text, at whatever depth: parsed, one that is long would lose digits.
 fn any(json: &LazyValue<'_>) -> Option<Value> {
     let raw = json.as_raw_str();
     Some(match raw.as_bytes().first()? {
@@ -50,11 +53,46 @@ fn any(json: &LazyValue<'_>) -> Option<Value> {
         b't' => Value::Bool(true),
         b'f' => Value::Bool(false),
         b'{' | b'[' => {
-            let parsed: serde_json::Value = serde_json::from_str(raw).ok()?;
-            Value::Json(parsed.to_string().into())
+            let mut text = String::with_capacity(raw.len());
+            nested(raw, &mut text)?;
+            Value::Json(text.into())
         }
         _ => raw.parse().map(Value::Integer).unwrap_or_else(|_| Value::Number(raw.into())),
     })
+}
+
+/// Appends a JSON value to `into` without spaces. Its depth is bounded: see `strict`.
+fn nested(raw: &str, into: &mut String) -> Option<()> {
+    match raw.as_bytes().first()? {
+        b'{' => {
+            // Of two fields of one name the last one counts, as with every parser.
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw).ok()?;
+            into.push('{');
+            for (at, (name, value)) in fields.iter().enumerate() {
+                if at > 0 {
+                    into.push(',');
+                }
+                into.push_str(&serde_json::to_string(name).ok()?);
+                into.push(':');
+                nested(value.get(), into)?;
+            }
+            into.push('}');
+        }
+        b'[' => {
+            let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+            into.push('[');
+            for (at, value) in elements.iter().enumerate() {
+                if at > 0 {
+                    into.push(',');
+                }
+                nested(value.get(), into)?;
+            }
+            into.push(']');
+        }
+        b'"' => into.push_str(&serde_json::to_string(&serde_json::from_str::<String>(raw).ok()?).ok()?),
+        _ => into.push_str(raw),
+    }
+    Some(())
 }
 
 /// Enough of a value to recognise it in a message, and no more of what may be private.
@@ -176,6 +214,22 @@ mod tests {
         ] {
             assert_eq!(micros(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn nested_json_has_one_spelling_and_keeps_every_digit() {
+        for (json, expected) in [
+            (r#"{"n":123456789012345678901234567890}"#, r#"{"n":123456789012345678901234567890}"#),
+            ("[18446744073709551616, -9223372036854775809]", "[18446744073709551616,-9223372036854775809]"),
+            (r#"{"a":[{"b":[1.2345678901234567890123,1.50]}]}"#, r#"{"a":[{"b":[1.2345678901234567890123,1.50]}]}"#),
+            (r#"{ "b" : [ ] , "a" : { } }"#, r#"{"a":{},"b":[]}"#),
+            (r#"{"\u0061":"\u00e9\n\"","b":[true,false,null]}"#, r#"{"a":"é\n\"","b":[true,false,null]}"#),
+            (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
+        ] {
+            assert_eq!(value(Kind::Any, json), Ok(Value::Json(expected.into())), "{json}");
+        }
+        // A surrogate that stands alone is no text, at whatever depth.
+        assert!(value(Kind::Any, r#"{"a":["\ud800"]}"#).is_err());
     }
 
     #[test]
