@@ -14,8 +14,7 @@ use super::{BadReason, BadRecord, Envelope, Op, Origin, RunId};
 use crate::source::catalog::{Catalog, Topic};
 use crate::source::{Location, SourceRecord};
 use change::PayloadSeed;
-use columns::read_key;
-use dataflows::Value;
+use columns::{Cells, read_key};
 use parse::{framed, parse_seed};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -28,14 +27,14 @@ const OLD_KEY: &str = "__debezium.oldkey";
 /// Decodes records of a catalog's topics. Holds nothing but space to be used again.
 pub(crate) struct Decoder {
     catalog: Catalog,
-    key: Vec<Value>,
-    moved: Vec<Value>,
-    after: Vec<Value>,
+    key: Cells,
+    moved: Cells,
+    after: Cells,
 }
 
 impl Decoder {
     pub(crate) fn new(catalog: Catalog) -> Decoder {
-        Decoder { catalog, key: Vec::new(), moved: Vec::new(), after: Vec::new() }
+        Decoder { catalog, key: Cells::default(), moved: Cells::default(), after: Cells::default() }
     }
 
     /// Decodes a record; a row is appended to the buffer of its table in `buffers`.
@@ -107,7 +106,7 @@ impl Decoder {
         };
         let after = match op {
             Op::Delete | Op::Truncate => None,
-            _ if payload.after => Some(self.after.as_mut_slice()),
+            _ if payload.after => Some(self.after.values()),
             _ => return Err(known(BadReason::Missing("after"))),
         };
         let buffer = buffers.get_mut(table).expect("one buffer for each table");

@@ -1,10 +1,10 @@
 //! The value of a change record: the envelope around a row, inside a `schema` wrapper or bare.
 
-use super::columns::{CellsSeed, first_missing};
+use super::columns::{Cells, CellsSeed};
 use super::parse::field;
 use crate::envelope::{BadReason, Codec, Op, Origin};
 use crate::time::Lsn;
-use dataflows::{BadValue, Value};
+use dataflows::BadValue;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
@@ -118,7 +118,7 @@ struct Transaction<'a> {
 /// Reads a change record's value, inside a wrapper or bare; `None` is a tombstone spelled as JSON.
 pub(super) struct PayloadSeed<'c> {
     pub(super) codec: &'c Codec,
-    pub(super) after: &'c mut Vec<Value>,
+    pub(super) after: &'c mut Cells,
 }
 
 impl<'de> DeserializeSeed<'de> for PayloadSeed<'_> {
@@ -151,19 +151,9 @@ impl<'de> Visitor<'de> for PayloadSeed<'_> {
                 "transaction" => payload.transaction = map.next_value()?,
                 "after" => {
                     let table = &self.codec.table;
-                    self.after.clear();
-                    self.after.resize(table.columns.len(), Value::Unknown);
-                    let mut seed = CellsSeed {
-                        columns: &table.columns,
-                        may_omit: table.may_omit,
-                        values: self.after,
-                        bad: None,
-                        missing: u64::MAX,
-                    };
+                    let mut seed = CellsSeed::new(&table.columns, table.may_omit, self.after);
                     payload.after = map.next_value_seed(&mut seed)?;
-                    let missing = seed.missing;
-                    let bad = seed.bad.take().or_else(|| first_missing(&table.columns, missing));
-                    payload.bad_value = bad.filter(|_| payload.after);
+                    payload.bad_value = seed.bad().filter(|_| payload.after);
                 }
                 "schema" => {
                     map.next_value::<IgnoredAny>()?;

@@ -8,42 +8,71 @@ use sonic_rs::LazyValue;
 use std::borrow::Cow;
 use std::fmt;
 
+/// Space for the wanted columns of a row, used again for the next one.
+#[derive(Default)]
+pub(super) struct Cells {
+    values: Vec<Value>,
+    /// Whether the record has the column.
+    seen: Vec<bool>,
+}
+
+impl Cells {
+    /// The values, in the order of the columns.
+    pub(super) fn values(&mut self) -> &mut [Value] {
+        &mut self.values
+    }
+
+    fn clear(&mut self, columns: usize) {
+        self.values.clear();
+        self.values.resize(columns, Value::Unknown);
+        self.seen.clear();
+        self.seen.resize(columns, false);
+    }
+}
+
 /// Reads a key's columns `into` the space for them.
 pub(super) fn read_key<'v>(
     part: &'static str,
     json: &[u8],
     columns: &[Column],
-    into: &'v mut Vec<Value>,
+    into: &'v mut Cells,
 ) -> Result<&'v mut [Value], BadReason> {
     framed(part, json)?;
-    into.clear();
-    into.resize(columns.len(), Value::Unknown);
-    let mut seed = CellsSeed { columns, may_omit: false, values: into, bad: None, missing: u64::MAX };
+    let mut seed = CellsSeed::new(columns, false, into);
     let found = parse_seed(part, json, KeySeed(&mut seed))?;
-    let CellsSeed { bad, missing, .. } = seed;
+    let bad = seed.bad();
     if !found {
         return Err(BadReason::Missing("the record's key"));
     }
-    match bad.or_else(|| first_missing(columns, missing)) {
+    match bad {
         Some(bad) => Err(bad.into()),
-        None => Ok(into),
+        None => Ok(into.values()),
     }
-}
-
-/// The first column that was not seen.
-pub(super) fn first_missing(columns: &[Column], missing: u64) -> Option<BadValue> {
-    let unseen = columns.iter().take(64).enumerate().find(|(at, _)| missing & (1 << at) != 0)?;
-    Some(BadValue::new(unseen.1.name.clone(), "missing from the record"))
 }
 
 /// Reads the wanted columns of a row; true unless the row is null. Values it cannot use do not stop it.
 pub(super) struct CellsSeed<'c> {
-    pub(super) columns: &'c [Column],
-    pub(super) may_omit: bool,
-    pub(super) values: &'c mut Vec<Value>,
-    pub(super) bad: Option<BadValue>,
-    /// A bit for each of the first 64 columns, set until the column is seen.
-    pub(super) missing: u64,
+    columns: &'c [Column],
+    may_omit: bool,
+    cells: &'c mut Cells,
+    bad: Option<BadValue>,
+}
+
+impl<'c> CellsSeed<'c> {
+    /// Reads `columns` into `cells`.
+    pub(super) fn new(columns: &'c [Column], may_omit: bool, cells: &'c mut Cells) -> CellsSeed<'c> {
+        cells.clear(columns.len());
+        CellsSeed { columns, may_omit, cells, bad: None }
+    }
+
+    /// What is wrong with the row that was read: a value, or a column that the record lacks.
+    pub(super) fn bad(self) -> Option<BadValue> {
+        let unseen = || {
+            let (column, _) = self.columns.iter().zip(&self.cells.seen).find(|(_, seen)| !**seen)?;
+            Some(BadValue::new(column.name.clone(), "missing from the record"))
+        };
+        self.bad.or_else(unseen)
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for &mut CellsSeed<'_> {
@@ -81,12 +110,13 @@ impl CellsSeed<'_> {
             return Ok(false);
         };
         let json: LazyValue<'de> = map.next_value()?;
-        let (Some(column), Some(into)) = (self.columns.get(at), self.values.get_mut(at)) else {
+        let cells = &mut *self.cells;
+        let (Some(column), Some(into), Some(seen)) =
+            (self.columns.get(at), cells.values.get_mut(at), cells.seen.get_mut(at))
+        else {
             return Err(A::Error::custom("a value for each column"));
         };
-        if at < 64 {
-            self.missing &= !(1 << at);
-        }
+        *seen = true;
         match cell::read(column, self.may_omit, &json) {
             Ok(value) => *into = value,
             Err(bad) => self.bad = Some(bad),
@@ -133,5 +163,40 @@ impl<'de> Visitor<'de> for KeySeed<'_, '_> {
             }
         }
         if bare && wrapped { Err(A::Error::custom("a key both bare and in a wrapper")) } else { Ok(bare || wrapped) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflows::Kind;
+    use std::collections::BTreeMap;
+
+    /// Reads a row of 200 columns that lacks one.
+    fn without(lacking: usize) -> Result<Vec<Value>, String> {
+        let columns: Vec<Column> = (0..200).map(|at| Column::required(format!("c{at}"), Kind::Integer)).collect();
+        let row: BTreeMap<String, usize> =
+            (0..200).filter(|at| *at != lacking).map(|at| (format!("c{at}"), at)).collect();
+        let json = serde_json::to_vec(&row).unwrap();
+        let mut cells = Cells::default();
+        read_key("key", &json, &columns, &mut cells).map(|values| values.to_vec()).map_err(|bad| bad.to_string())
+    }
+
+    #[test]
+    fn a_missing_column_is_told_however_many_there_are() {
+        for lacking in [0, 1, 63, 64, 65, 127, 128, 199] {
+            assert_eq!(without(lacking), Err(format!("column `c{lacking}`: missing from the record")));
+        }
+        assert_eq!(without(200), Ok((0..200).map(Value::Integer).collect()));
+    }
+
+    #[test]
+    fn the_space_of_one_row_holds_nothing_of_it_for_the_next() {
+        let columns = [Column::required("a", Kind::Integer), Column::required("b", Kind::Integer)];
+        let mut cells = Cells::default();
+        assert!(read_key("key", br#"{"a":1,"b":2}"#, &columns, &mut cells).is_ok());
+        let second = read_key("key", br#"{"b":3}"#, &columns, &mut cells).map_err(|bad| bad.to_string());
+        assert_eq!(second, Err("column `a`: missing from the record".to_owned()));
+        assert_eq!(cells.values, [Value::Unknown, Value::Integer(3)]);
     }
 }
