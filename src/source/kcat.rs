@@ -22,7 +22,23 @@ pub enum BadLine {
         "key or payload is base64: Avro and other binary formats are not supported yet; use Debezium's JSON converter"
     )]
     Base64,
+    /// No topic has such a partition; taken for one, it would make the topic have all partitions below it.
+    #[error(
+        "topic {topic}, partition {partition}, offset {offset}: partition numbers above {PARTITION_MAX} are not supported"
+    )]
+    Partition {
+        /// The topic.
+        topic: String,
+        /// The number.
+        partition: u64,
+        /// The offset.
+        offset: u64,
+    },
 }
+
+/// The greatest partition number. Whole clusters have not many times as many partitions, and what is kept for each
+/// partition of a topic is kept for all numbers below the greatest.
+pub(crate) const PARTITION_MAX: u32 = 65_535;
 
 /// Text that borrows from the line unless it has escapes. (serde itself never borrows inside an `Option`.)
 #[derive(Default)]
@@ -54,7 +70,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 #[derive(Default)]
 struct Line<'a> {
     topic: Option<Text<'a>>,
-    partition: Option<u32>,
+    partition: Option<u64>,
     offset: Option<u64>,
     headers: Option<Vec<Option<Text<'a>>>>,
     key: Option<Option<Text<'a>>>,
@@ -189,10 +205,16 @@ pub(crate) fn parse(line: &[u8]) -> Result<SourceRecord<'_>, BadLine> {
     }
     // A line without a payload is not taken for a tombstone: another tool may give the value another name.
     let payload = line.payload.ok_or_else(|| missing("payload"))?;
+    let topic = line.topic.ok_or_else(|| missing("topic"))?.0;
+    let partition = line.partition.ok_or_else(|| missing("partition"))?;
+    let offset = line.offset.ok_or_else(|| missing("offset"))?;
+    let Some(partition) = possible(partition) else {
+        return Err(BadLine::Partition { topic: topic.into_owned(), partition, offset });
+    };
     Ok(SourceRecord {
-        topic: line.topic.ok_or_else(|| missing("topic"))?.0,
-        partition: line.partition.ok_or_else(|| missing("partition"))?,
-        offset: line.offset.ok_or_else(|| missing("offset"))?,
+        topic,
+        partition,
+        offset,
         headers,
         key: line.key.flatten().map(|text| bytes(text.0)),
         value: payload.map(|text| bytes(text.0)),
@@ -217,7 +239,13 @@ fn quick_head(line: &[u8]) -> Option<(Cow<'_, str>, u32)> {
     let (number, rest) = rest.split_at_checked(digits)?;
     rest.starts_with(b",\"offset\":").then_some(())?;
     let topic = std::str::from_utf8(topic).ok()?;
-    Some((Cow::Borrowed(topic), std::str::from_utf8(number).ok()?.parse().ok()?))
+    let partition = possible(std::str::from_utf8(number).ok()?.parse().ok()?)?;
+    Some((Cow::Borrowed(topic), partition))
+}
+
+/// The number, if a partition may have it.
+fn possible(partition: u64) -> Option<u32> {
+    u32::try_from(partition).ok().filter(|partition| *partition <= PARTITION_MAX)
 }
 
 fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
@@ -252,6 +280,22 @@ mod tests {
     fn the_head_is_found_in_any_field_order() {
         let line = br#"{ "offset":62, "partition":2, "topic":"a\u002eb", "payload":"x"}"#;
         assert_eq!(parse_head(line).unwrap(), ("a.b".into(), 2));
+    }
+
+    #[test]
+    fn a_partition_that_no_topic_has_is_told_with_its_place() {
+        let line = |partition: &str| {
+            format!(r#"{{"topic":"podium.public.users","partition":{partition},"offset":7,"payload":null}}"#)
+        };
+        assert_eq!(parse(line("65535").as_bytes()).unwrap().partition, 65_535);
+        assert_eq!(parse_head(line("65535").as_bytes()).unwrap().1, 65_535);
+        for number in [65_536, 4_294_967_295, 4_294_967_296, u64::MAX] {
+            let line = line(&number.to_string());
+            for told in [parse(line.as_bytes()).map(drop), parse_head(line.as_bytes()).map(drop)] {
+                let Err(BadLine::Partition { topic, partition, offset }) = told else { panic!("{told:?}") };
+                assert_eq!((topic.as_str(), partition, offset), ("podium.public.users", number, 7));
+            }
+        }
     }
 
     #[test]

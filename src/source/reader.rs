@@ -5,7 +5,7 @@
 
 use super::catalog::{Catalog, Partition, Topic};
 use super::feed::{Arrival, Chunk, Event, Inlet};
-use super::kcat;
+use super::kcat::{self, BadLine};
 use super::offsets::{Offsets, Seen};
 use crate::align::{Fact, FactKind};
 use crate::envelope::{BadRecord, Envelope, Op, Origin};
@@ -132,8 +132,12 @@ impl Reader {
         let Some(partition) = partition else {
             let Err(bad) = body else { return };
             // Its start may show all the same that it is of the transaction topic: perhaps an END.
-            let topic = kcat::parse_head(&bad.line).map(|(topic, _)| self.catalog.topic(&topic));
-            if topic.is_ok_and(|topic| topic == Topic::Transactions) {
+            let topic = match kcat::parse_head(&bad.line) {
+                Ok((topic, _)) => self.catalog.topic(&topic),
+                Err(BadLine::Partition { topic, .. }) => self.catalog.topic(&topic),
+                Err(_) => Topic::Other,
+            };
+            if topic == Topic::Transactions {
                 return self.status.fail_record(bad);
             }
             return self.bad(bad, Lsn(0));

@@ -5,7 +5,9 @@ pub mod log;
 
 use crate::support::mirror::Mirror;
 use crate::support::{Documents, EveryState, text};
-use deltaic::{AlignError, Engine, Error, Inexact, LogInput, Lsn, OnBadRecord, ReplayOptions, Report};
+use deltaic::{
+    AlignError, BadLine, BadReason, Engine, Error, Inexact, LogInput, Lsn, OnBadRecord, ReplayOptions, Report,
+};
 use log::{BASE, Log, Row, end, uid};
 use std::path::Path;
 
@@ -254,6 +256,31 @@ fn a_line_that_is_no_record_is_of_an_unknown_key() {
     let report = replayed.report();
     assert_eq!(report.inexact.iter().map(place).collect::<Vec<_>>(), [(None, None, 0)]);
     assert_eq!((&letters[0]["record"], &letters[0]["line"]), (&log.lines[5].as_str().into(), &6.into()));
+}
+
+#[test]
+fn a_partition_that_no_topic_has_is_a_bad_record() {
+    // GIVEN a row's line whose partition is impossible: taken at its word, the topic would have four thousand million
+    let mut log = Log::started();
+    log.row(Row::new(0, "u", 1, "first", 2, 1));
+    log.end(2, 1);
+    log.lines[5] = log.lines[5].replace("\"partition\":0", "\"partition\":4294967295");
+    for workers in [1, 2] {
+        // THEN the run stops there and names it
+        let stopped = replay(&log, |options| options.workers = workers);
+        let Error::BadRecord(bad) = stopped.error() else { panic!("{}", stopped.error()) };
+        let BadReason::Line(BadLine::Partition { topic, partition, offset }) = &bad.reason else { panic!("{bad}") };
+        assert_eq!((topic.as_str(), *partition, *offset), ("podium.public.users", 4_294_967_295, 2));
+        assert_eq!(bad.location.line.as_ref().map(|(_, line)| *line), Some(6));
+        // AND where it may be skipped, its transaction stays open.
+        let (replayed, letters) = replay_skipping(&log, workers);
+        check_closed(replayed.report(), 1, 0, &[2]);
+        assert_eq!((letters.len(), &letters[0]["line"]), (1, &6.into()));
+    }
+    // An END is never skipped.
+    log.lines[6] = log.lines[6].replace("\"partition\":0", "\"partition\":65536");
+    let (replayed, _) = replay_skipping(&log, 1);
+    assert!(replayed.error().to_string().contains("partition 65536, offset 1"), "{}", replayed.error());
 }
 
 #[test]

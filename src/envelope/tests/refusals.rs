@@ -279,8 +279,8 @@ fn a_line_that_is_none_is_refused() {
         (br#"{"topic":"t","partition":0,"payload":null}"#, "not a line of `kcat -C -J`: `offset` is missing"),
         (br#"{"topic":"t","partition":0,"partition":1}"#, "not a line of `kcat -C -J`: duplicate field `partition`"),
         (
-            br#"{"topic":"t","partition":4294967296}"#,
-            "not a line of `kcat -C -J`: invalid value: integer `4294967296`, expected u32",
+            br#"{"topic":"t","partition":4294967296,"offset":5,"payload":null}"#,
+            "topic t, partition 4294967296, offset 5: partition numbers above 65535 are not supported",
         ),
         (b"", "not a line of `kcat -C -J`: EOF while parsing"),
         (b"{\"topic\":\"\xff\"}", "not a line of `kcat -C -J`: Invalid UTF-8 characters in json"),
