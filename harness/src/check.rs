@@ -13,7 +13,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 /// How a scenario's log reaches the engine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Passage {
     /// Worker threads.
     pub workers: usize,
@@ -42,6 +42,13 @@ impl Passage {
             include: include.iter().filter(|_| rng.bool()).map(|column| (*column).to_owned()).collect(),
             seed,
         }
+    }
+
+    /// The same, with the log cut off at a place drawn by its seed.
+    #[must_use]
+    pub fn cut_off(self) -> Passage {
+        let share = Rng::with_seed(self.seed ^ 0xc07).f64();
+        Passage { cut: Some(share), ..self }
     }
 }
 

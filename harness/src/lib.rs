@@ -8,6 +8,7 @@
 //!
 //! [`Scenario::random`] makes one case; [`Oracle`] answers for its history; [`deliver`] and [`kcat_line`] turn its log into lines.
 //! [`Oddities`] counts what occurred, so that a test can prove that its seeds contain what it is about.
+//! What fails is made smaller by [`shrink`] until nothing smaller does, and printed as a [`Case`] to be kept.
 //! Everything follows from the seed: the same seed gives the same bytes.
 
 mod workload;
@@ -26,6 +27,11 @@ mod replay_log;
 
 mod check;
 
+mod case;
+
+mod shrink;
+
+pub use case::Case;
 pub use check::{Checked, Divergence, Passage, check};
 pub use connector::{
     ConnectorOptions, HEARTBEAT_TOPIC, Log, PLACEHOLDER, Record, Resume, Schemas, SnapshotField, TRANSACTION_TOPIC,
@@ -36,6 +42,7 @@ pub use oddities::Oddities;
 pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};
 pub use replay_log::{Summary, write_large, write_lines};
 pub use scenario::Scenario;
+pub use shrink::{ATTEMPTS_MAX, Shrunk, shrink, smallest_failure};
 pub use workload::{
     Cell, Change, ChangeOp, Column, ColumnType, Commit, History, Row, SharedRow, TOAST_LENGTH, Table, Tables, Weights,
     WorkloadOptions,

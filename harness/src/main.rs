@@ -4,8 +4,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use fastrand::Rng;
-use harness::{Oddities, Passage, Scenario, check};
+use harness::{Case, Oddities, Passage, Scenario, check, smallest_failure};
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -45,6 +44,9 @@ enum Command {
     },
 }
 
+/// Failures of one run that are made smaller; more have the same cause most of the time.
+const SHRUNK_MAX: u64 = 5;
+
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Seeds { from, count, workers, cut } => seeds(from..from + count, &workers, cut),
@@ -64,10 +66,14 @@ fn seeds(seeds: std::ops::Range<u64>, workers: &[usize], cut: bool) -> Result<()
         for &workers in workers {
             let mut passage = Passage::random(seed, workers);
             if cut {
-                passage = cut_off(passage, &scenario);
+                passage = passage.cut_off();
             }
             match check(&scenario, &passage) {
                 Ok(checked) => totals.add(&checked),
+                Err(divergence) if failed < SHRUNK_MAX => {
+                    println!("{}\n", smallest_failure(&Case::of(&scenario, &passage), &divergence));
+                    failed += 1;
+                }
                 Err(divergence) => {
                     println!("{divergence}\n");
                     failed += 1;
@@ -85,12 +91,6 @@ fn seeds(seeds: std::ops::Range<u64>, workers: &[usize], cut: bool) -> Result<()
         bail!("{failed} runs showed something that is not true");
     }
     Ok(())
-}
-
-/// Cuts the log off at a random place.
-fn cut_off(passage: Passage, _scenario: &Scenario) -> Passage {
-    let share = Rng::with_seed(passage.seed ^ 0xc07).f64();
-    Passage { cut: Some(share), ..passage }
 }
 
 #[derive(Debug, Default)]

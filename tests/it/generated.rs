@@ -1,15 +1,17 @@
 //! Generated logs against the oracle: every state the engine shows is true at its LSN, whatever the connector did to the
 //! log, in whatever order partitions are read, at 1, 2 and 4 workers.
 //!
-//! A failure prints its seed and passage; `cargo run --release -p harness -- seeds --from SEED --count 1` brings it back.
+//! A failure prints its seed and passage, and the smallest case like it, which belongs into `regressions.rs`;
+//! `cargo run --release -p harness -- seeds --from SEED --count 1` brings it back.
 
-use harness::{Checked, Delivery, Oddities, Passage, Scenario, check};
+use harness::{Case, Checked, Delivery, Oddities, Passage, Scenario, check, smallest_failure};
 
 /// Seeds of one test. `harness seeds` runs many more.
 const SEEDS: u64 = 60;
 
 fn run(scenario: &Scenario, passage: &Passage) -> Checked {
-    check(scenario, passage).unwrap_or_else(|divergence| panic!("{divergence}"))
+    check(scenario, passage)
+        .unwrap_or_else(|divergence| panic!("{}", smallest_failure(&Case::of(scenario, passage), &divergence)))
 }
 
 #[test]

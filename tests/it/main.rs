@@ -12,4 +12,5 @@ mod captures;
 mod command_line;
 mod failures;
 mod generated;
+mod regressions;
 mod support;

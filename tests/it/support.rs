@@ -4,6 +4,7 @@ pub mod mirror;
 
 use deltaic::dataflows::{DocumentId, Value};
 use deltaic::{Ack, Action, Batch, Document, History, Sink, SinkError, Time};
+use harness::{Case, Checked, smallest_failure};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -48,6 +49,11 @@ impl<F: FnMut(Time, &Documents)> Sink for EveryState<F> {
         (self.seen)(batch.upper, &self.documents);
         Ok(Ack::Accepted)
     }
+}
+
+/// Checks a case. One that fails is made as small as it still fails, and printed.
+pub fn checked(case: &Case) -> Checked {
+    case.check().unwrap_or_else(|divergence| panic!("{}", smallest_failure(case, &divergence)))
 }
 
 /// The text of a field, as the truth of a capture has it.

@@ -41,6 +41,29 @@ pub struct Weights {
     pub signal: u32,
 }
 
+impl Weights {
+    /// No kind at all: every transaction is empty.
+    pub const NONE: Weights = Weights {
+        single: 0,
+        family: 0,
+        same_row: 0,
+        copy: 0,
+        key_change: 0,
+        key_chain: 0,
+        chain_across: 0,
+        swap: 0,
+        cycle: 0,
+        truncate: 0,
+        reparent: 0,
+        close_reopen: 0,
+        user: 0,
+        hot: 0,
+        big: 0,
+        empty: 0,
+        signal: 0,
+    };
+}
+
 impl Default for Weights {
     fn default() -> Self {
         Weights {
