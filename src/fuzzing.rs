@@ -16,7 +16,6 @@
 
 #![expect(
     clippy::indexing_slicing,
-    clippy::cmp_owned,
     reason = "a comparison that cannot be made is a finding, and serde_json answers null for what is not there"
 )]
 
