@@ -26,7 +26,7 @@ pub(crate) use release::release;
 use crate::align::Closing;
 use crate::envelope::{Body, Op, Origin, TypedRows};
 use crate::source::catalog::Partition;
-use crate::status::Counters;
+use crate::status::{Counters, TableStatus};
 use crate::time::{Lsn, Time};
 use closed::{Closed, Verdict};
 use dataflows::Row;
@@ -69,6 +69,7 @@ pub(crate) trait Hold {
 pub(crate) struct Held<R: Row> {
     table: usize,
     closed: Closed,
+    status: TableStatus,
     counters: Arc<Counters>,
     repair_delay_ms: i64,
     /// By transaction id; rows of its next life may be among them and are told apart by their LSN.
@@ -102,11 +103,12 @@ struct Snapshotted<R: Row> {
 }
 
 impl<R: Row> Held<R> {
-    pub(crate) fn new(table: usize, counters: Arc<Counters>, repair_delay_ms: i64) -> Held<R> {
+    pub(crate) fn new(table: usize, status: TableStatus, repair_delay_ms: i64) -> Held<R> {
         Held {
             table,
             closed: Closed::default(),
-            counters,
+            counters: Arc::clone(&status.status.counters),
+            status,
             repair_delay_ms,
             open: HashMap::new(),
             initial: BTreeMap::new(),
@@ -240,6 +242,14 @@ impl<R: Row> Held<R> {
                 row.rank = Rank { lsn: Lsn(0), op: Op::Truncate, ..row.rank };
                 emit(row, time, workers, out);
             }
+        }
+    }
+
+    /// Nothing closes any more: what would have repaired its key at the next END is told instead.
+    fn end(&mut self) {
+        for row in self.late.drain(..) {
+            let key = row.key.as_ref().map(|key| format!("{key:?}"));
+            self.status.never_applied(key, row.previous);
         }
     }
 
