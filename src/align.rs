@@ -40,7 +40,7 @@ use crate::time::{Epoch, HYDRATION_END, Lsn, Time};
 use base::Base;
 use groups::Groups;
 use partitions::Partitions;
-use ready::{AtEnd, ClosedBy};
+use ready::ClosedBy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use transaction::Pending;
@@ -121,8 +121,10 @@ pub(crate) struct Aligner {
     gone_past: Lsn,
     /// Until this commit time rows of a blocking snapshot wait to repair.
     repairs_until_ms: Option<i64>,
-    /// What is believed of what was left when the whole log had been read.
-    at_end: Option<AtEnd>,
+    /// The whole log was read.
+    at_end: bool,
+    /// Counts are believed where no row shows that the connector went past them.
+    tail_believed: bool,
     /// Everything up to `until` was closed.
     until_reached: bool,
     report: AlignReport,
@@ -151,7 +153,8 @@ impl Aligner {
             greatest_end: Lsn(0),
             gone_past: Lsn(0),
             repairs_until_ms: None,
-            at_end: None,
+            at_end: false,
+            tail_believed: false,
             until_reached: false,
             report: AlignReport::default(),
         }
@@ -300,17 +303,15 @@ impl Aligner {
     /// The whole log was read: what was waited for in it does not come any more.
     pub(crate) fn end_of_log(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
         self.partitions.complete();
-        self.at_end = Some(AtEnd::default());
-        // What does not need the end of the log closes before what is left is judged.
-        self.advance(out)?;
-        self.at_end = Some(self.judge_the_end());
+        self.at_end = true;
+        self.tail_believed = self.believe_the_tail();
         self.advance(out)
     }
 
     fn publish_base(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<bool, AlignError> {
         let silent = match (self.partitions.silent(), self.at_end) {
-            (Some(silent), Some(_)) => silent,
-            (Some(silent), None) if silent.is_empty() => silent,
+            (Some(silent), true) => silent,
+            (Some(silent), false) if silent.is_empty() => silent,
             _ => return Ok(false),
         };
         let names = |partitions: Vec<Partition>| {

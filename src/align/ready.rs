@@ -16,8 +16,8 @@
 //!   ENDs that count differently, an END that falls back.
 //!
 //! Any of these leaves the transaction to progress, in *all* consumed tables, since a wrong END may leave a table out. When
-//! the log has ended, front and tail are each believed as a whole or not at all: in a whole log a wrong END bears a sign by
-//! then, and in one that is cut off a wrong END that bears none is surrounded by transactions that miss rows.
+//! the log has ended, the tail is believed as a whole or not at all: in a whole log a wrong END bears a sign by then, and
+//! in one that is cut off a wrong END that bears none is surrounded by transactions that miss rows.
 
 use super::transaction::Pending;
 use super::{AlignError, Aligner, RunStart};
@@ -50,15 +50,6 @@ impl Doubt {
             Doubt::Tail => ", and other transactions at the end of the log miss rows, so that its counts are doubtful",
         }
     }
-}
-
-/// What is believed once the whole log was read.
-#[derive(Clone, Copy, Default)]
-pub(super) struct AtEnd {
-    /// Every transaction of the front is accounted for.
-    front: bool,
-    /// Every transaction of the tail is.
-    tail: bool,
 }
 
 impl Aligner {
@@ -114,12 +105,10 @@ impl Aligner {
         if self.bears_signs(pending) {
             return Some(Doubt::Signs);
         }
-        if self.in_front(pending, before) && std::env::var("STRICT").is_ok()
-            || self.in_front(pending, before) && !self.at_end.is_some_and(|at_end| at_end.front)
-        {
+        if self.in_front(pending, before) {
             return Some(Doubt::Restart);
         }
-        (self.in_tail(pending) && !self.at_end.is_some_and(|at_end| at_end.tail)).then_some(Doubt::Tail)
+        (self.in_tail(pending) && !self.tail_believed).then_some(Doubt::Tail)
     }
 
     fn bears_signs(&self, pending: &Pending) -> bool {
@@ -135,7 +124,7 @@ impl Aligner {
         match self.restarts {
             Restarts::Known { last_start } => last_start.is_some_and(|start| previous <= start),
             // By now every run has shown itself.
-            Restarts::Unknown if self.at_end.is_some() => self.last_start().is_some_and(|start| previous <= start),
+            Restarts::Unknown if self.at_end => self.last_start().is_some_and(|start| previous <= start),
             Restarts::Unknown => true,
         }
     }
@@ -175,20 +164,15 @@ impl Aligner {
             && tables.all(|table| !self.partitions.has(table) || self.partitions.passed(table, end.lsn))
     }
 
-    /// What is to be believed of what is still pending, now that the log has ended.
-    pub(super) fn judge_the_end(&self) -> AtEnd {
-        let mut at_end = AtEnd { front: true, tail: true };
-        let mut before = self.closed;
-        for pending in self.pending.values() {
-            let counts = pending.end.counts.iter();
-            let counted = counts.filter(|(_, count)| *count > 0).all(|&(table, count)| {
+    /// Whether all of what is still pending in the tail is accounted for, now that the log has ended.
+    pub(super) fn believe_the_tail(&self) -> bool {
+        let accounted = |pending: &Pending| {
+            let counts = pending.end.counts.iter().filter(|(_, count)| *count > 0);
+            let all_there = counts.copied().all(|(table, count)| {
                 self.counted(pending, table, count) || self.partitions.passed(table, pending.end.lsn)
             });
-            let accounted = self.passed_everywhere(pending) || (counted && !self.bears_signs(pending));
-            at_end.front &= accounted || !self.in_front(pending, before);
-            at_end.tail &= accounted || !self.in_tail(pending);
-            before = pending.end.lsn;
-        }
-        at_end
+            all_there && !self.bears_signs(pending)
+        };
+        self.pending.values().filter(|pending| self.in_tail(pending)).all(accounted)
     }
 }

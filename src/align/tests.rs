@@ -310,17 +310,17 @@ fn where_nothing_is_known_of_runs_counts_wait_for_the_end_of_the_log() {
 }
 
 #[test]
-fn where_a_run_may_have_resumed_the_end_of_the_log_believes_all_counts_or_none() {
-    for (items_of_6, closed) in [(2, vec!["110", "120", "130"]), (3, vec![])] {
-        let mut stage = stage_of(Restarts::Known { last_start: Some(Lsn(120)) });
-        stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
-        stage.end(5, 120, &[(ITEMS, 1)]);
-        stage.row(ITEMS, 0, 1, (6, 120), 121, 1);
-        stage.row(ITEMS, 0, 1, (6, 120), 122, 2);
-        stage.end(6, 130, &[(ITEMS, items_of_6)]);
-        stage.aligner.end_of_log(&mut stage.out).unwrap();
-        assert_eq!(stage.closed(), closed, "transaction 6 has {items_of_6} items");
-    }
+fn where_a_run_may_have_resumed_the_end_of_the_log_proves_nothing() {
+    let mut stage = stage_of(Restarts::Known { last_start: Some(Lsn(120)) });
+    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.row(ITEMS, 0, 1, (6, 120), 121, 1);
+    stage.end(6, 130, &[(ITEMS, 1)]);
+    stage.aligner.end_of_log(&mut stage.out).unwrap();
+    assert_eq!(stage.closed(), [""; 0]);
+    let open = stage.aligner.final_report().open;
+    let doubt = "and a connector restart at or after it makes its counts doubtful";
+    assert_eq!(open[2].missing[1], format!("items: 1 of 1 rows, {doubt}; no later row yet in partition 0, 1"));
 }
 
 #[test]
