@@ -12,41 +12,38 @@
 //!   run had started before the transaction;
 //! - *progress*: every partition of the table has delivered a row whose previous END is at or past this END.
 //!
-//! # Notes
-//! An END counts what its connector run emitted, which is less than the transaction has when the run resumed inside it.
-//! So counts are believed only where nothing suggests that: rows of two runs, an order above the count, rows in a table
-//! that the END leaves out, two ENDs that count differently, an END that falls back. In a log with more than one run
-//! such a sign may stand in a part that is not read yet; the survey of the log tells which
-//! transactions may be concerned and how far each partition must be read to see every sign of them. Before that, and for
-//! any transaction with a sign, only progress in *all* consumed tables closes: a wrong END may leave a table out.
+//! Counts are not always believed: `ready` says when.
 //!
-//! This file is pure: facts in, closings out, no dataflow, no clock. `operator` runs it inside timely.
+//! This folder is pure but for `operator`, which runs it inside timely: facts in, closings out, no dataflow, no clock.
 
 mod base;
+mod error;
+mod groups;
 mod operator;
 mod orders;
 mod partitions;
+mod ready;
+mod report;
 #[cfg(test)]
 mod tests;
 mod transaction;
 
+pub use error::AlignError;
 pub(crate) use operator::{AlignMonitor, align};
+pub(crate) use report::AlignReport;
+pub use report::OpenTransaction;
 
 use crate::envelope::{End, Origin, RunId};
-use crate::source::catalog::Partition;
+use crate::source::catalog::{Catalog, Partition};
 use crate::source::survey::Restarts;
 use crate::time::{Epoch, HYDRATION_END, Lsn, Time};
 use base::Base;
+use groups::Groups;
 use partitions::Partitions;
+use ready::ClosedBy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use transaction::{Group, Pending};
-
-/// How far partitions have been read.
-pub(crate) trait Reached {
-    /// Whether `partition` has been read up to `offset`.
-    fn reached(&self, partition: Partition, offset: u64) -> bool;
-}
+use transaction::Pending;
 
 /// What a worker read, as far as the order of transactions is concerned.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,6 +55,8 @@ pub(crate) struct Fact {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum FactKind {
+    /// The partition's first record, whatever it is.
+    Start,
     /// A row is held by the worker that sent this.
     Row { origin: Origin, run: RunId, truncate: bool },
     /// A row whose place among transactions cannot be read.
@@ -79,63 +78,6 @@ pub(crate) enum Closing {
     Known { txid: u64, end: Lsn, in_base: bool },
 }
 
-/// A stream of transactions that cannot be followed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AlignError {
-    /// A second initial snapshot began after the first was shown.
-    #[error(
-        "a new initial snapshot (LSN {snapshot}) follows the one this index was built on (LSN {base}): start again from a new index"
-    )]
-    NewBase {
-        /// The LSN of the snapshot in use.
-        base: Lsn,
-        /// The LSN of the new one.
-        snapshot: Lsn,
-    },
-    /// The log has no initial snapshot and does not begin right after an empty one.
-    #[error(
-        "the log has no initial snapshot: rows that were there before it are unknown; use a log that starts with the connector's snapshot, or --allow-partial-base to go on without them"
-    )]
-    NoSnapshot,
-    /// The log may end inside the initial snapshot.
-    #[error("the initial snapshot is not proven complete: {} shown no change after it; give --snapshot-complete if the log holds all of it", list(.partitions))]
-    SnapshotNotProven {
-        /// The partitions that may hold more rows of it.
-        partitions: Vec<String>,
-    },
-    /// Rows name a transaction whose END is not there.
-    #[error(
-        "transaction {txid} (END {end}) follows END {named}, which was never read: the transaction topic has a hole"
-    )]
-    Hole {
-        /// The transaction whose rows name it.
-        txid: u64,
-        /// Its END.
-        end: Lsn,
-        /// The END that is missing.
-        named: Lsn,
-    },
-    /// The position asked for is before everything.
-    #[error("--until {until} is before the initial snapshot at LSN {base}")]
-    UntilBeforeBase {
-        /// The position.
-        until: Lsn,
-        /// The snapshot's.
-        base: Lsn,
-    },
-}
-
-fn list(partitions: &[String]) -> String {
-    let shown = partitions.iter().take(6).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match partitions.len() {
-        0 => "no partition has".to_owned(),
-        1 => format!("{shown} has"),
-        n if n <= 6 => format!("{shown} have"),
-        n => format!("{shown} and {} more have", n - 6),
-    }
-}
-
 /// What the aligner must know from outside.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AlignOptions {
@@ -150,42 +92,11 @@ pub(crate) struct AlignOptions {
     pub(crate) repair_delay_ms: i64,
 }
 
-/// By which rule transactions closed, and what is still open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct AlignReport {
-    pub(crate) base: Option<Lsn>,
-    pub(crate) partial_base: bool,
-    /// The END of the last closed transaction, or the base.
-    pub(crate) exact_at: Option<Lsn>,
-    pub(crate) closed_by_counts: u64,
-    pub(crate) closed_by_progress: u64,
-    /// How many transactions wait.
-    pub(crate) pending: usize,
-    pub(crate) open: Vec<OpenTransaction>,
-}
-
-/// A transaction that did not close.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenTransaction {
-    /// Its id.
-    pub txid: u64,
-    /// Its END.
-    pub end: Lsn,
-    /// What it waits for, in words.
-    pub missing: Vec<String>,
-}
-
 /// The earliest thing a run has shown: it had started before any transaction that follows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum RunStart {
     Snapshot,
     After(Lsn),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ClosedBy {
-    Counts,
-    Progress,
 }
 
 pub(crate) struct Aligner {
@@ -199,19 +110,21 @@ pub(crate) struct Aligner {
     pending: BTreeMap<Lsn, Pending>,
     /// ENDs of `pending` by txid, in order.
     ends: HashMap<u64, Vec<Lsn>>,
-    /// Receipts by transaction id and the END its rows name as previous: that END makes the id unique.
-    groups: HashMap<(u64, Lsn), Group>,
-    /// The groups of a transaction id.
-    groups_of: HashMap<u64, Vec<Lsn>>,
+    /// Receipts of transactions that have not closed.
+    groups: Groups,
     /// ENDs at or below the base, by txid.
     in_base: HashMap<u64, Lsn>,
     /// The last closed END; zero before the first.
     closed: Lsn,
     greatest_end: Lsn,
+    /// The greatest END that a change names as the one before: the connector went past it.
+    gone_past: Lsn,
     /// Until this commit time rows of a blocking snapshot wait to repair.
     repairs_until_ms: Option<i64>,
     /// The whole log was read.
     at_end: bool,
+    /// Counts are believed where no row shows that the connector went past them.
+    tail_believed: bool,
     /// Everything up to `until` was closed.
     until_reached: bool,
     report: AlignReport,
@@ -234,13 +147,14 @@ impl Aligner {
             base: Base::default(),
             pending: BTreeMap::new(),
             ends: HashMap::new(),
-            groups: HashMap::new(),
-            groups_of: HashMap::new(),
+            groups: Groups::default(),
             in_base: HashMap::new(),
             closed: Lsn(0),
             greatest_end: Lsn(0),
+            gone_past: Lsn(0),
             repairs_until_ms: None,
             at_end: false,
+            tail_believed: false,
             until_reached: false,
             report: AlignReport::default(),
         }
@@ -260,13 +174,26 @@ impl Aligner {
 
     /// Takes note of a fact.
     pub(crate) fn note(&mut self, fact: Fact, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
-        if let FactKind::End(end) = fact.kind {
-            self.note_end(end, out);
-            return Ok(());
+        let Fact { partition, offset, kind } = fact;
+        if partition.table == Catalog::TRANSACTIONS {
+            return match kind {
+                _ if partition.number > 0 => Err(AlignError::TransactionPartition { number: partition.number }),
+                FactKind::End(end) => {
+                    self.note_end(end, out);
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
         }
-        self.partitions.read(fact.partition, fact.offset);
-        let FactKind::Row { origin, run, truncate } = fact.kind else { return Ok(()) };
-        self.partitions.progress(fact.partition, origin.previous());
+        if let Some(given) = self.partitions.not_among(partition) {
+            let table = self.table_name(partition.table).to_owned();
+            return Err(AlignError::UnknownPartition { table, number: partition.number, given });
+        }
+        if let FactKind::Start = kind {
+            self.partitions.start(partition, offset);
+        }
+        let FactKind::Row { origin, run, truncate } = kind else { return Ok(()) };
+        self.partitions.progress(partition, origin.previous());
         match origin {
             Origin::Initial { lsn, last } => {
                 self.note_run(run, RunStart::Snapshot);
@@ -275,10 +202,11 @@ impl Aligner {
                 }
             }
             Origin::Stream { txid, lsn, previous, order } => {
-                self.partitions.streamed(fact.partition);
+                self.partitions.streamed(partition);
+                self.gone_past = self.gone_past.max(previous);
                 self.base.streamed(previous);
                 self.note_run(run, RunStart::After(previous));
-                self.note_row((txid, previous), lsn, usize::from(fact.partition.table), order, run, truncate);
+                self.note_row((txid, previous), lsn, usize::from(partition.table), order, run, truncate);
             }
             Origin::Incremental { .. } => {}
             Origin::Blocking { ts_ms, .. } => {
@@ -295,21 +223,25 @@ impl Aligner {
         }
     }
 
-    fn note_row(&mut self, id: (u64, Lsn), lsn: Lsn, table: usize, order: u64, run: RunId, truncate: bool) {
-        let (txid, previous) = id;
+    fn note_row(
+        &mut self,
+        (txid, previous): (u64, Lsn),
+        lsn: Lsn,
+        table: usize,
+        order: u64,
+        run: RunId,
+        truncate: bool,
+    ) {
         let known = previous < self.closed || self.in_base.get(&txid).is_some_and(|end| lsn < *end);
         if known {
             return;
         }
-        let group = self.groups.entry(id).or_insert_with(|| {
-            self.groups_of.entry(txid).or_default().push(previous);
-            Group::default()
-        });
+        let group = self.groups.entry(txid, previous);
         group.row(lsn, table, order, run, truncate);
         if group.end.is_none() {
             let ends = self.ends.get(&txid).map_or(&[][..], Vec::as_slice);
             if let Some(end) = ends.iter().copied().find(|end| *end > lsn) {
-                group.end = Some(end);
+                self.groups.ended(txid, previous, end);
                 if let Some(pending) = self.pending.get_mut(&end) {
                     pending.groups.push(previous);
                 }
@@ -339,38 +271,16 @@ impl Aligner {
         if in_base {
             self.in_base.entry(txid).and_modify(|known| *known = end.max(*known)).or_insert(end);
         }
-        let previous = self.groups_of.get(&txid).cloned().unwrap_or_default();
-        let below = |group: &Group| group.greatest_lsn < end;
-        for previous in previous {
-            if self.groups.get(&(txid, previous)).is_some_and(below) {
-                self.forget_group(txid, previous);
-            }
-        }
+        self.groups.forget_below(txid, end);
         out.push((Closing::Known { txid, end, in_base }, self.upper()));
-    }
-
-    fn forget_group(&mut self, txid: u64, previous: Lsn) {
-        self.groups.remove(&(txid, previous));
-        if let Some(all) = self.groups_of.get_mut(&txid) {
-            all.retain(|other| *other != previous);
-            if all.is_empty() {
-                self.groups_of.remove(&txid);
-            }
-        }
     }
 
     fn open(&mut self, end: End, fell_back: bool) {
         let ends = self.ends.entry(end.txid).or_default();
         ends.push(end.lsn);
         ends.sort_unstable();
-        let mut groups = Vec::new();
-        for previous in self.groups_of.get(&end.txid).into_iter().flatten() {
-            let group = self.groups.get_mut(&(end.txid, *previous));
-            if let Some(group) = group.filter(|group| group.end.is_none() && group.greatest_lsn < end.lsn) {
-                group.end = Some(end.lsn);
-                groups.push(*previous);
-            }
-        }
+        let groups = self.groups.waiting_for(end.txid, end.lsn);
+        groups.iter().for_each(|previous| self.groups.ended(end.txid, *previous, end.lsn));
         self.pending.insert(end.lsn, Pending { end, groups, recounted: false, fell_back });
     }
 
@@ -392,23 +302,28 @@ impl Aligner {
 
     /// The whole log was read: what was waited for in it does not come any more.
     pub(crate) fn end_of_log(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
-        self.at_end = true;
         self.partitions.complete();
+        self.at_end = true;
+        self.tail_believed = self.believe_the_tail();
         self.advance(out)
     }
 
     fn publish_base(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<bool, AlignError> {
-        let silent = self.partitions.silent();
-        if silent.is_none() && !self.at_end {
-            return Ok(false);
+        let silent = match (self.partitions.silent(), self.at_end) {
+            (Some(silent), true) => silent,
+            (Some(silent), false) if silent.is_empty() => silent,
+            _ => return Ok(false),
+        };
+        let names = |partitions: Vec<Partition>| {
+            partitions.iter().map(|p| format!("{}/{}", self.table_name(p.table), p.number)).collect()
+        };
+        let beheaded = self.partitions.beheaded();
+        let whole = beheaded.is_empty();
+        if self.base.attempted() && !whole && !self.options.snapshot_complete {
+            return Err(AlignError::SnapshotBeheaded { partitions: names(beheaded) });
         }
-        let silent = silent.unwrap_or_default();
-        if !silent.is_empty() && !self.at_end {
-            return Ok(false);
-        }
-        let Some(base) = self.base.decide(&self.options, silent.is_empty(), self.partitions.any()) else {
-            let partitions = silent.iter().map(|p| format!("{}/{}", self.table_name(p.table), p.number)).collect();
-            return Err(AlignError::SnapshotNotProven { partitions });
+        let Some(base) = self.base.decide(&self.options, silent.is_empty(), whole) else {
+            return Err(AlignError::SnapshotNotProven { partitions: names(silent) });
         };
         let (lsn, partial) = base?;
         if let Some(until) = self.options.until.filter(|until| *until < lsn) {
@@ -440,10 +355,8 @@ impl Aligner {
         let Some(Pending { end: ended, groups, .. }) = self.pending.remove(&end) else { return };
         let mut truncated = 0;
         for previous in groups {
-            if let Some(group) = self.groups.get(&(ended.txid, previous)) {
-                truncated |= group.truncated;
-            }
-            self.forget_group(ended.txid, previous);
+            truncated |= self.groups.get(ended.txid, previous).map_or(0, |group| group.truncated);
+            self.groups.forget(ended.txid, previous);
         }
         self.forget_end(ended.txid, end);
         self.closed = end;
@@ -457,68 +370,6 @@ impl Aligner {
         out.push((closing, self.time(end)));
     }
 
-    /// Whether the first pending transaction is complete, and by which rule.
-    fn ready(&self, pending: &Pending) -> Result<Option<ClosedBy>, AlignError> {
-        let end = &pending.end;
-        self.check_hole(end, pending)?;
-        if self.counts_believable(end, pending) {
-            let mut by = ClosedBy::Counts;
-            for &(table, count) in end.counts.iter().filter(|(_, count)| *count > 0) {
-                if self.counted(end.txid, pending, table, count) {
-                    continue;
-                }
-                if !self.partitions.passed(table, end.lsn) {
-                    return Ok(None);
-                }
-                by = ClosedBy::Progress;
-            }
-            return Ok(Some(by));
-        }
-        let named_tables_exist = end.counts.iter().all(|&(table, count)| count == 0 || self.partitions.has(table));
-        let all =
-            (0..self.tables.len()).all(|table| !self.partitions.has(table) || self.partitions.passed(table, end.lsn));
-        Ok((named_tables_exist && all && self.partitions.known()).then_some(ClosedBy::Progress))
-    }
-
-    /// ENDs come in order in their one partition: an END that rows name and that is not closed before this one is lost.
-    fn check_hole(&self, end: &End, pending: &Pending) -> Result<(), AlignError> {
-        let floor = self.base.published().unwrap_or_default().max(self.closed);
-        if self.report.partial_base && self.closed == Lsn(0) {
-            return Ok(());
-        }
-        match pending.groups.iter().min() {
-            Some(&named) if named > floor => Err(AlignError::Hole { txid: end.txid, end: end.lsn, named }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether every sign of an interrupted transaction has been read and there is none.
-    fn counts_believable(&self, end: &End, pending: &Pending) -> bool {
-        let previous = pending.groups.first().copied().unwrap_or(self.closed);
-        let all_signs_read = self.at_end || self.restarts.read(previous, &self.partitions);
-        let one_group = pending.groups.len() <= 1;
-        let group = pending.groups.first().and_then(|previous| self.groups.get(&(end.txid, *previous)));
-        all_signs_read
-            && one_group
-            && !pending.recounted
-            && !pending.fell_back
-            && group.is_none_or(|group| group.uninterrupted(end))
-    }
-
-    fn counted(&self, txid: u64, pending: &Pending, table: usize, count: u64) -> bool {
-        let Some(&previous) = pending.groups.first() else { return false };
-        let Some((group, run)) = self.groups.get(&(txid, previous)).and_then(|group| Some((group, group.run()?)))
-        else {
-            return false;
-        };
-        let started_before = match self.runs.get(&run) {
-            Some(RunStart::Snapshot) => true,
-            Some(RunStart::After(first)) => *first < previous || (previous == Lsn(0) && self.restarts.none()),
-            None => false,
-        };
-        started_before && group.complete(table, count)
-    }
-
     fn table_name(&self, table: u16) -> &str {
         self.tables.get(usize::from(table)).map_or("?", String::as_str)
     }
@@ -527,65 +378,4 @@ impl Aligner {
     pub(crate) fn until_reached(&self) -> bool {
         self.until_reached
     }
-
-    /// Where things stand, without the open transactions by name.
-    pub(crate) fn report(&self) -> AlignReport {
-        let mut report = self.report.clone();
-        report.exact_at = self.base.published().map(|base| base.max(self.closed));
-        report.pending = self.pending.len();
-        report
-    }
-
-    /// Where things stand, with every open transaction and what it waits for.
-    pub(crate) fn final_report(&self) -> AlignReport {
-        let mut report = self.report();
-        let pending =
-            self.pending.values().filter(|pending| self.options.until.is_none_or(|until| pending.end.lsn <= until));
-        report.open = pending
-            .map(|pending| OpenTransaction {
-                txid: pending.end.txid,
-                end: pending.end.lsn,
-                missing: self.missing(&pending.end, pending),
-            })
-            .collect();
-        report
-    }
-
-    fn missing(&self, end: &End, pending: &Pending) -> Vec<String> {
-        if self.base.published().is_none() {
-            return vec!["the initial snapshot is not complete".to_owned()];
-        }
-        let believable = self.counts_believable(end, pending);
-        let mut missing = Vec::new();
-        for (table, name) in self.tables.iter().enumerate() {
-            let count = end.counts.iter().find(|(listed, _)| *listed == table).map_or(0, |(_, count)| *count);
-            let settled = if believable { count == 0 || self.counted(end.txid, pending, table, count) } else { false };
-            if settled || self.partitions.passed(table, end.lsn) || (count == 0 && !self.partitions.has(table)) {
-                continue;
-            }
-            let seen = pending
-                .groups
-                .iter()
-                .filter_map(|p| self.groups.get(&(end.txid, *p)))
-                .map(|g| g.seen(table))
-                .sum::<u64>();
-            let behind = self.partitions.behind(table, end.lsn);
-            let doubt = if believable { "" } else { ", and a connector restart makes its counts doubtful" };
-            missing.push(match behind {
-                Some(behind) if behind.is_empty() => format!("{name}: no partition of its topic is in the log"),
-                Some(behind) => {
-                    format!("{name}: {seen} of {count} rows{doubt}; no later row yet in partition {}", numbers(&behind))
-                }
-                None => format!("{name}: {seen} of {count} rows{doubt}; its partitions are unknown"),
-            });
-        }
-        if missing.is_empty() {
-            missing.push("the transactions before it".to_owned());
-        }
-        missing
-    }
-}
-
-fn numbers(partitions: &[u32]) -> String {
-    partitions.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }

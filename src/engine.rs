@@ -259,6 +259,7 @@ fn report(status: &Status, started: Instant) -> Report {
         closed_by_counts: align.closed_by_counts,
         closed_by_progress: align.closed_by_progress,
         open: align.open,
+        unended: align.unended,
         records: counters.records_read(),
         redelivered: counters.rows_redelivered(),
         late: counters.rows_late(),

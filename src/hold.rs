@@ -26,7 +26,7 @@ pub(crate) use release::release;
 use crate::align::Closing;
 use crate::envelope::{Body, Op, Origin, TypedRows};
 use crate::source::catalog::Partition;
-use crate::status::Counters;
+use crate::status::{Counters, TableStatus};
 use crate::time::{Lsn, Time};
 use closed::{Closed, Verdict};
 use dataflows::Row;
@@ -69,12 +69,15 @@ pub(crate) trait Hold {
 pub(crate) struct Held<R: Row> {
     table: usize,
     closed: Closed,
+    status: TableStatus,
     counters: Arc<Counters>,
     repair_delay_ms: i64,
     /// By transaction id; rows of its next life may be among them and are told apart by their LSN.
     open: HashMap<u64, Vec<Streamed<R>>>,
     initial: BTreeMap<Lsn, Vec<(R::Key, u64, R)>>,
     incremental: Vec<Snapshotted<R>>,
+    /// Rows of incremental snapshots that a run delivered after it had resumed, until their partition is back where it was.
+    rewound: HashMap<Partition, Rewound<R>>,
     blocking: Vec<(Snapshotted<R>, i64)>,
     late: Vec<Streamed<R>>,
     /// Of each partition, what was let go at an END that the partition has not shown to have passed: rows of one
@@ -101,16 +104,26 @@ struct Snapshotted<R: Row> {
     row: R,
 }
 
+/// Rows of an incremental snapshot that were read before changes that their partition has shown already. A connector that
+/// resumes delivers all changes again that come behind such a row: if the row's key is among them, it is out of date.
+struct Rewound<R: Row> {
+    /// The greatest previous END that the partition had shown.
+    until: Lsn,
+    rows: HashMap<R::Key, Snapshotted<R>>,
+}
+
 impl<R: Row> Held<R> {
-    pub(crate) fn new(table: usize, counters: Arc<Counters>, repair_delay_ms: i64) -> Held<R> {
+    pub(crate) fn new(table: usize, status: TableStatus, repair_delay_ms: i64) -> Held<R> {
         Held {
             table,
             closed: Closed::default(),
-            counters,
+            counters: Arc::clone(&status.status.counters),
+            status,
             repair_delay_ms,
             open: HashMap::new(),
             initial: BTreeMap::new(),
             incremental: Vec::new(),
+            rewound: HashMap::new(),
             blocking: Vec::new(),
             late: Vec::new(),
             gone: HashMap::new(),
@@ -131,6 +144,25 @@ impl<R: Row> Held<R> {
                     self.late.push(row);
                 }
             }
+        }
+    }
+
+    fn rewind(&mut self, partition: Partition, until: Lsn, row: Snapshotted<R>) {
+        let rewound = self.rewound.entry(partition).or_insert_with(|| Rewound { until, rows: HashMap::new() });
+        rewound.until = until;
+        rewound.rows.insert(row.key.clone(), row);
+    }
+
+    /// Takes note of a change for the rows that a run delivered after it had resumed.
+    fn deliver_again(&mut self, partition: Partition, previous: Lsn, key: Option<&R::Key>) {
+        let Some(rewound) = self.rewound.get_mut(&partition) else { return };
+        if previous > rewound.until {
+            let rows = self.rewound.remove(&partition).map(|rewound| rewound.rows).unwrap_or_default();
+            self.incremental.extend(rows.into_values());
+        } else if let Some(key) = key {
+            rewound.rows.remove(key);
+        } else {
+            rewound.rows.clear();
         }
     }
 
@@ -243,6 +275,14 @@ impl<R: Row> Held<R> {
         }
     }
 
+    /// Nothing closes any more: what would have repaired its key at the next END is told instead.
+    fn end(&mut self) {
+        for row in self.late.drain(..) {
+            let key = row.key.as_ref().map(|key| format!("{key:?}"));
+            self.status.never_applied(key, row.previous);
+        }
+    }
+
     /// Lets go the rows of snapshots in mid-stream that were written before `end`, unless their table was truncated since.
     fn let_snapshots_go(&mut self, end: Lsn, time: Time, out: &mut Vec<(Change<R>, Time)>) {
         let truncated = self.closed.truncated().unwrap_or_default();
@@ -278,6 +318,7 @@ impl<R: Row> Hold for Held<R> {
             }
             self.closed.show(ticket.partition, ticket.progress);
             if let Origin::Stream { txid, lsn, previous, .. } = ticket.origin {
+                self.deliver_again(ticket.partition, previous, key.as_ref());
                 self.stream(&ticket, txid, lsn, previous, key, body);
                 continue;
             }
@@ -288,7 +329,14 @@ impl<R: Row> Hold for Held<R> {
                     None => self.initial.entry(lsn).or_default().push((key, offset, row)),
                     Some(_) => self.counters.redelivered(1),
                 },
-                Origin::Incremental { previous } => self.incremental.push(Snapshotted { previous, key, offset, row }),
+                Origin::Incremental { previous } => {
+                    let row = Snapshotted { previous, key, offset, row };
+                    if previous < ticket.progress {
+                        self.rewind(ticket.partition, ticket.progress, row);
+                    } else {
+                        self.incremental.push(row);
+                    }
+                }
                 Origin::Blocking { previous, ts_ms } => {
                     self.blocking.push((Snapshotted { previous, key, offset, row }, ts_ms))
                 }

@@ -35,7 +35,7 @@ pub use dead_letter::OnBadRecord;
 pub use engine::{Engine, Progress, ReplayOptions, RunHandle};
 pub use envelope::{BadReason, BadRecord};
 pub use error::Error;
-pub use report::{Inexact, Report};
+pub use report::{Inexact, InexactCause, Report};
 pub use sink::{Ack, Action, Batch, ChangeLines, DocumentJson, FinalLines, History, NullSink, Sink, SinkError, Touch};
 pub use source::Location;
 pub use source::kcat::BadLine;

@@ -46,8 +46,13 @@ pub(crate) fn render<'scope, V: View>(
     batches: SyncSender<Batch>,
 ) -> ReaderHandle {
     let Plan { view, catalog, status, align: options, partitions, restarts, history } = plan;
-    let mut holds =
-        Holds { status: &status, repair_delay_ms: options.repair_delay_ms, holders: Vec::new(), typed: Vec::new() };
+    let mut holds = Holds {
+        catalog: &catalog,
+        status: &status,
+        repair_delay_ms: options.repair_delay_ms,
+        holders: Vec::new(),
+        typed: Vec::new(),
+    };
     V::Tables::each(&mut holds);
     let Holds { holders, typed, .. } = holds;
 
@@ -66,6 +71,7 @@ pub(crate) fn render<'scope, V: View>(
 
 /// Makes, for each table, the place where its rows are held.
 struct Holds<'a> {
+    catalog: &'a Catalog,
     status: &'a Arc<Status>,
     repair_delay_ms: i64,
     holders: Holders,
@@ -75,8 +81,8 @@ struct Holds<'a> {
 
 impl RowVisitor for Holds<'_> {
     fn visit<R: Row>(&mut self, index: usize) {
-        let held =
-            Rc::new(RefCell::new(Held::<R>::new(index, Arc::clone(&self.status.counters), self.repair_delay_ms)));
+        let held = Held::<R>::new(index, TableStatus::of(self.status, self.catalog, index), self.repair_delay_ms);
+        let held = Rc::new(RefCell::new(held));
         self.holders.push(Rc::clone(&held) as Rc<RefCell<dyn crate::hold::Hold>>);
         self.typed.push(Box::new(held));
     }
@@ -96,7 +102,6 @@ impl<'scope> TableVisitor<'scope> for Tables<'_, 'scope> {
         let held = *held.expect("tables are visited in one order");
         let table = &self.catalog.codecs.get(index).expect("a codec for each table").table;
         let changes = release(self.closings.clone(), held, &table.name);
-        let status = TableStatus { status: Arc::clone(self.status), table: table.name.clone() };
-        upsert(changes, &table.name, table.may_omit, status)
+        upsert(changes, &table.name, table.may_omit, TableStatus::of(self.status, self.catalog, index))
     }
 }

@@ -3,6 +3,7 @@
 use crate::align::OpenTransaction;
 use crate::source::Location;
 use crate::time::Lsn;
+use std::fmt;
 use std::time::Duration;
 
 /// The outcome of a run.
@@ -20,6 +21,8 @@ pub struct Report {
     pub closed_by_progress: u64,
     /// Transactions whose END was read and that did not close.
     pub open: Vec<OpenTransaction>,
+    /// Transactions of which rows were read and no END, by id.
+    pub unended: Vec<u64>,
     /// Records read.
     pub records: u64,
     /// Rows that had been delivered before and changed nothing.
@@ -56,6 +59,28 @@ pub struct Inexact {
     pub key: Option<String>,
     /// The row is exact up to and with this END.
     pub after: Lsn,
-    /// The record that could not be used; `None` where a value was omitted and is nowhere to be found.
-    pub location: Option<Location>,
+    /// Why.
+    pub cause: InexactCause,
+}
+
+/// Why a key is not exact.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum InexactCause {
+    /// The record there could not be used.
+    BadRecord(Location),
+    /// A value that Postgres left out, since it had not changed, was never seen.
+    ValueNeverSeen,
+    /// A row came after its transaction had closed without it, and no transaction closed since.
+    LateRow,
+}
+
+impl fmt::Display for InexactCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InexactCause::BadRecord(location) => write!(f, "{location}"),
+            InexactCause::ValueNeverSeen => f.write_str("a value that Postgres left out was never seen"),
+            InexactCause::LateRow => f.write_str("a row came after its transaction had closed and was never applied"),
+        }
+    }
 }

@@ -6,7 +6,8 @@ use crate::align::{AlignError, AlignMonitor, AlignReport};
 use crate::dead_letter::{DeadLetters, OnBadRecord};
 use crate::envelope::BadRecord;
 use crate::error::Error;
-use crate::report::Inexact;
+use crate::report::{Inexact, InexactCause};
+use crate::source::catalog::Catalog;
 use crate::time::{Lsn, Time};
 use crate::upsert::UpsertMonitor;
 use inexact::InexactKeys;
@@ -211,10 +212,23 @@ impl AlignMonitor for Arc<Status> {
     }
 }
 
-/// The status as the upsert of one table sees it.
+/// The status as the operators of one table see it.
 pub(crate) struct TableStatus {
     pub(crate) status: Arc<Status>,
-    pub(crate) table: String,
+    table: String,
+}
+
+impl TableStatus {
+    /// For the table with this index in `catalog`.
+    pub(crate) fn of(status: &Arc<Status>, catalog: &Catalog, table: usize) -> TableStatus {
+        let table = catalog.codecs.get(table).map_or_else(String::new, |codec| codec.table.name.clone());
+        TableStatus { status: Arc::clone(status), table }
+    }
+
+    /// A row came after its transaction had closed without it, and the log ended before it could be applied.
+    pub(crate) fn never_applied(&self, key: Option<String>, after: Lsn) {
+        self.status.inexact(Inexact { table: Some(self.table.clone()), key, after, cause: InexactCause::LateRow });
+    }
 }
 
 impl UpsertMonitor for TableStatus {
@@ -224,6 +238,11 @@ impl UpsertMonitor for TableStatus {
 
     fn unresolved(&self, key: String, time: Time) {
         let after = Lsn(Lsn::of_time(time).0.saturating_sub(1));
-        self.status.inexact(Inexact { table: Some(self.table.clone()), key: Some(key), after, location: None });
+        self.status.inexact(Inexact {
+            table: Some(self.table.clone()),
+            key: Some(key),
+            after,
+            cause: InexactCause::ValueNeverSeen,
+        });
     }
 }

@@ -68,20 +68,25 @@ impl Base {
         self.loaded.replace(attempt).is_some_and(|loaded| loaded != attempt)
     }
 
+    /// Whether rows of an initial snapshot were read.
+    pub(super) fn attempted(&self) -> bool {
+        self.attempt.is_some()
+    }
+
     /// Where the base lies and whether it is partial, once all partitions have shown changes (`proven`) or the log has
-    /// ended. `None` means that the snapshot may go on.
+    /// ended. `whole` says that no partition lacks its first records. `None` means that the snapshot may go on.
     pub(super) fn decide(
         &self,
         options: &AlignOptions,
         proven: bool,
-        any: bool,
+        whole: bool,
     ) -> Option<Result<(Lsn, bool), AlignError>> {
         match self.attempt {
             Some(attempt) if (proven && (self.last || self.stream)) || options.snapshot_complete => {
                 Some(Ok((attempt, false)))
             }
             Some(_) => None,
-            None if any && self.from_the_start => Some(Ok((Lsn(0), false))),
+            None if self.from_the_start && (whole || options.snapshot_complete) => Some(Ok((Lsn(0), false))),
             None if options.allow_partial_base => Some(Ok((Lsn(0), true))),
             None => Some(Err(AlignError::NoSnapshot)),
         }

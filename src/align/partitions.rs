@@ -1,6 +1,5 @@
 //! How far each partition of the consumed tables has been read.
 
-use super::Reached;
 use crate::source::catalog::Partition;
 use crate::time::Lsn;
 use std::collections::BTreeMap;
@@ -8,8 +7,8 @@ use std::collections::BTreeMap;
 /// What a partition has shown.
 #[derive(Default)]
 struct Shown {
-    /// The offset of the last row read.
-    offset: Option<u64>,
+    /// The offset of the first record read.
+    first: Option<u64>,
     /// The greatest previous END named by a row: everything up to it has been delivered here.
     previous: Lsn,
     /// A row of the stream, so nothing of the initial snapshot follows.
@@ -37,9 +36,15 @@ impl Partitions {
         Some(self.of.get_mut(usize::from(partition.table))?.entry(partition.number).or_default())
     }
 
-    pub(super) fn read(&mut self, partition: Partition, offset: u64) {
+    /// How many partitions the table of `partition` was said to have, if that leaves it out.
+    pub(super) fn not_among(&self, partition: Partition) -> Option<u32> {
+        let of = self.of.get(usize::from(partition.table)).filter(|_| self.known)?;
+        (!of.contains_key(&partition.number)).then_some(of.len() as u32)
+    }
+
+    pub(super) fn start(&mut self, partition: Partition, offset: u64) {
         if let Some(shown) = self.shown(partition) {
-            shown.offset = shown.offset.max(Some(offset));
+            shown.first = shown.first.or(Some(offset));
         }
     }
 
@@ -69,9 +74,18 @@ impl Partitions {
         self.of.get(table).is_some_and(|of| !of.is_empty())
     }
 
-    /// Whether anything was read.
-    pub(super) fn any(&self) -> bool {
-        self.of.iter().flatten().any(|(_, shown)| shown.offset.is_some())
+    /// The partitions of which something was read, but not from offset 0, the first that Kafka gives.
+    pub(super) fn beheaded(&self) -> Vec<Partition> {
+        self.all()
+            .filter(|(_, shown)| shown.first.is_some_and(|first| first > 0))
+            .map(|(partition, _)| partition)
+            .collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Partition, &Shown)> {
+        self.of.iter().enumerate().flat_map(|(table, of)| {
+            of.iter().map(move |(number, shown)| (Partition { table: table as u16, number: *number }, shown))
+        })
     }
 
     /// Whether every partition of `table` has shown that `end` lies behind it.
@@ -87,16 +101,7 @@ impl Partitions {
 
     /// The partitions that have shown no row of the stream; `None` if the partitions are unknown.
     pub(super) fn silent(&self) -> Option<Vec<Partition>> {
-        let all = self.of.iter().enumerate().flat_map(|(table, of)| {
-            of.iter().map(move |(number, shown)| (Partition { table: table as u16, number: *number }, shown))
-        });
-        self.known.then(|| all.filter(|(_, shown)| !shown.streamed).map(|(partition, _)| partition).collect())
-    }
-}
-
-impl Reached for Partitions {
-    fn reached(&self, partition: Partition, offset: u64) -> bool {
-        let shown = self.of.get(usize::from(partition.table)).and_then(|of| of.get(&partition.number));
-        shown.is_some_and(|shown| shown.offset >= Some(offset))
+        let silent = self.all().filter(|(_, shown)| !shown.streamed).map(|(partition, _)| partition);
+        self.known.then(|| silent.collect())
     }
 }

@@ -1,10 +1,11 @@
 //! The closing rules one by one: facts in, closings out.
 
 use super::*;
-use crate::source::survey::Restart;
 
 const USERS: usize = 0;
 const ITEMS: usize = 1;
+
+const ONE_RUN: Restarts = Restarts::Known { last_start: None };
 
 /// Two tables, `users` with one partition and `items` with two, and what closes.
 struct Stage {
@@ -17,16 +18,19 @@ fn options() -> AlignOptions {
     AlignOptions { repair_delay_ms: 10, ..AlignOptions::default() }
 }
 
-/// After a snapshot at LSN 100 that run 1 took and that every partition has gone past.
+/// After a snapshot at LSN 100 that run 1 took, and with the transaction that ends at 110 wholly read.
 fn stage() -> Stage {
-    let mut stage = before_the_base(options(), Restarts::Known(Vec::new()));
+    stage_of(ONE_RUN)
+}
+
+fn stage_of(restarts: Restarts) -> Stage {
+    let mut stage = before_the_base(options(), restarts);
     stage.snapshot(USERS, 0, 1, 100);
-    for (table, number) in [(USERS, 0), (ITEMS, 0), (ITEMS, 1)] {
-        stage.row(table, number, 1, (9, 0), 101, 1);
-    }
+    stage.row(USERS, 0, 1, (9, 0), 101, 1);
+    stage.row(ITEMS, 0, 1, (9, 0), 102, 1);
+    stage.row(ITEMS, 1, 1, (9, 0), 103, 2);
     stage.end(9, 110, &[(USERS, 1), (ITEMS, 2)]);
-    assert_eq!(stage.closed(), ["base 100"]);
-    // Partitions name the END before theirs; run 1 numbers its items 1 and 1 here, so only progress will close 110.
+    assert_eq!(stage.closed(), ["base 100"], "nothing is known to come behind 110 yet");
     stage
 }
 
@@ -34,6 +38,9 @@ fn before_the_base(options: AlignOptions, restarts: Restarts) -> Stage {
     let tables = vec!["users".to_owned(), "items".to_owned()];
     Stage { aligner: Aligner::new(options, tables, Some(vec![1, 2]), restarts), out: Vec::new(), offset: 0 }
 }
+
+/// The transaction topic.
+const ENDS: usize = Catalog::TRANSACTIONS as usize;
 
 impl Stage {
     fn try_fact(&mut self, table: usize, number: u32, kind: FactKind) -> Result<(), AlignError> {
@@ -60,7 +67,7 @@ impl Stage {
 
     fn end(&mut self, txid: u64, lsn: u64, counts: &[(usize, u64)]) {
         let end = End { txid, lsn: Lsn(lsn), counts: counts.to_vec(), commit_ms: lsn as i64 };
-        self.fact(usize::from(u16::MAX), 0, FactKind::End(end));
+        self.fact(ENDS, 0, FactKind::End(end));
     }
 
     /// What closed since the last call.
@@ -77,6 +84,11 @@ impl Stage {
             .collect()
     }
 
+    /// A row that shows that the connector went past `previous`, in a transaction of its own that ends at once.
+    fn went_past(&mut self, previous: u64) {
+        self.row(USERS, 0, 1, (998, previous), previous + 1, 1);
+    }
+
     /// One row in each partition that names `previous`, without an END of its own yet.
     fn go_past(&mut self, previous: u64) {
         for (table, number) in [(USERS, 0), (ITEMS, 0), (ITEMS, 1)] {
@@ -85,10 +97,10 @@ impl Stage {
     }
 }
 
-/// The stage with everything up to END 110 closed.
+/// The stage with everything up to END 110 closed, and the first row of transaction 5, in `users`.
 fn at_110() -> Stage {
     let mut stage = stage();
-    stage.go_past(110);
+    stage.row(USERS, 0, 1, (5, 110), 111, 1);
     assert_eq!(stage.closed(), ["110"]);
     stage
 }
@@ -96,14 +108,15 @@ fn at_110() -> Stage {
 #[test]
 fn a_transaction_closes_when_its_rows_are_counted() {
     let mut stage = at_110();
-    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
-    stage.end(5, 120, &[(ITEMS, 2)]);
+    stage.row(ITEMS, 0, 1, (5, 110), 112, 1);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 2)]);
+    stage.went_past(120);
     assert_eq!(stage.closed(), [""; 0]);
     stage.row(ITEMS, 1, 1, (5, 110), 112, 1);
     assert_eq!(stage.closed(), [""; 0], "the same number twice counts once");
     stage.row(ITEMS, 1, 1, (5, 110), 113, 2);
     assert_eq!(stage.closed(), ["120"]);
-    assert_eq!(stage.aligner.report().closed_by_counts, 1);
+    assert_eq!(stage.aligner.report().closed_by_counts, 2);
 }
 
 #[test]
@@ -111,12 +124,13 @@ fn the_end_may_come_last_or_first() {
     for end_first in [true, false] {
         let mut stage = at_110();
         if end_first {
-            stage.end(5, 120, &[(ITEMS, 1)]);
+            stage.end(5, 120, &[(USERS, 1), (ITEMS, 1)]);
         }
-        stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
+        stage.row(ITEMS, 0, 1, (5, 110), 112, 1);
         if !end_first {
-            stage.end(5, 120, &[(ITEMS, 1)]);
+            stage.end(5, 120, &[(USERS, 1), (ITEMS, 1)]);
         }
+        stage.went_past(120);
         assert_eq!(stage.closed(), ["120"]);
     }
 }
@@ -124,9 +138,10 @@ fn the_end_may_come_last_or_first() {
 #[test]
 fn transactions_close_in_the_order_of_their_ends() {
     let mut stage = at_110();
-    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 1)]);
     stage.end(4, 130, &[(ITEMS, 1)]);
     stage.row(ITEMS, 0, 1, (4, 120), 115, 1);
+    stage.went_past(130);
     assert_eq!(stage.closed(), [""; 0]);
     stage.row(ITEMS, 1, 1, (5, 110), 112, 1);
     assert_eq!(stage.closed(), ["120", "130"]);
@@ -135,20 +150,58 @@ fn transactions_close_in_the_order_of_their_ends() {
 #[test]
 fn a_transaction_closes_when_every_partition_has_gone_past_it() {
     let mut stage = at_110();
-    stage.end(5, 120, &[(ITEMS, 7)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 7)]);
     stage.row(ITEMS, 0, 1, (6, 120), 121, 1);
     assert_eq!(stage.closed(), [""; 0]);
     stage.row(ITEMS, 1, 1, (6, 120), 122, 2);
-    assert_eq!(stage.closed(), ["120"], "users need not have gone past what does not concern them");
-    assert_eq!(stage.aligner.report().closed_by_progress, 2);
+    assert_eq!(stage.closed(), ["120"], "users need not have gone past: their rows are counted");
+    assert_eq!(stage.aligner.report().closed_by_progress, 1);
 }
 
 #[test]
-fn tables_that_are_not_consumed_and_empty_transactions_close_at_once() {
+fn what_counts_nothing_of_a_consumed_table_waits_until_the_connector_has_gone_past_it() {
+    let ends = |stage: &mut Stage| {
+        stage.end(5, 120, &[(USERS, 1)]);
+        stage.end(6, 130, &[]);
+        stage.end(7, 140, &[(USERS, 0)]);
+        assert_eq!(stage.closed(), [""; 0], "an END may be of a run that resumed inside its transaction");
+    };
     let mut stage = at_110();
-    stage.end(5, 120, &[]);
-    stage.end(6, 130, &[(USERS, 0)]);
-    assert_eq!(stage.closed(), ["120", "130"]);
+    ends(&mut stage);
+    stage.row(ITEMS, 0, 1, (8, 140), 141, 1);
+    assert_eq!(stage.closed(), ["120", "130", "140"]);
+
+    let mut stage = at_110();
+    ends(&mut stage);
+    stage.aligner.end_of_log(&mut stage.out).unwrap();
+    assert_eq!(stage.closed(), ["120", "130", "140"]);
+}
+
+#[test]
+fn at_the_end_of_a_log_the_tail_is_believed_as_a_whole_or_not_at_all() {
+    // A run that resumed inside transaction 6 may count nothing in it and leave no row behind.
+    for (items_of_5, closed) in [(1, vec!["120", "130"]), (2, vec![])] {
+        let mut stage = at_110();
+        stage.row(ITEMS, 0, 1, (5, 110), 112, 1);
+        stage.end(5, 120, &[(USERS, 1), (ITEMS, items_of_5)]);
+        stage.end(6, 130, &[]);
+        assert_eq!(stage.closed(), [""; 0]);
+        stage.aligner.end_of_log(&mut stage.out).unwrap();
+        assert_eq!(stage.closed(), closed, "transaction 5 has {items_of_5} items");
+    }
+}
+
+#[test]
+fn one_transaction_that_misses_rows_keeps_those_before_it_open_where_nothing_comes_behind() {
+    let mut stage = at_110();
+    stage.end(5, 120, &[(USERS, 1)]);
+    stage.end(6, 130, &[(ITEMS, 1)]);
+    stage.aligner.end_of_log(&mut stage.out).unwrap();
+    assert_eq!(stage.closed(), [""; 0]);
+    let open = stage.aligner.final_report().open;
+    let doubt = "and other transactions at the end of the log miss rows, so that its counts are doubtful";
+    assert_eq!(open[0].missing[0], format!("users: 1 of 1 rows, {doubt}; no later row yet in partition 0"));
+    assert_eq!(open[1].missing, ["items: 0 of 1 rows; no later row yet in partition 0, 1"]);
 }
 
 /// Whether the pending transaction 5 (END 120) waits until all tables have gone past it, and then closes.
@@ -166,7 +219,7 @@ fn rows_of_two_runs_make_counts_doubtful() {
     let mut stage = at_110();
     stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
     stage.row(ITEMS, 0, 2, (5, 110), 112, 2);
-    stage.end(5, 120, &[(ITEMS, 2)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 2)]);
     waits_for_progress_of_all(stage);
 }
 
@@ -175,15 +228,14 @@ fn an_order_above_the_count_makes_counts_doubtful() {
     let mut stage = at_110();
     stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
     stage.row(ITEMS, 1, 1, (5, 110), 112, 2);
-    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 1)]);
     waits_for_progress_of_all(stage);
 }
 
 #[test]
 fn rows_of_a_table_that_the_end_leaves_out_make_counts_doubtful() {
     let mut stage = at_110();
-    stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
-    stage.row(USERS, 0, 1, (5, 110), 112, 1);
+    stage.row(ITEMS, 0, 1, (5, 110), 112, 1);
     stage.end(5, 120, &[(ITEMS, 1)]);
     waits_for_progress_of_all(stage);
 }
@@ -191,8 +243,8 @@ fn rows_of_a_table_that_the_end_leaves_out_make_counts_doubtful() {
 #[test]
 fn two_ends_that_count_differently_make_counts_doubtful() {
     let mut stage = at_110();
-    stage.end(5, 120, &[(ITEMS, 2)]);
-    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 2)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 1)]);
     stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
     stage.row(ITEMS, 0, 1, (5, 110), 112, 2);
     waits_for_progress_of_all(stage);
@@ -201,7 +253,7 @@ fn two_ends_that_count_differently_make_counts_doubtful() {
 #[test]
 fn an_end_that_falls_back_makes_the_counts_of_what_is_open_doubtful() {
     let mut stage = at_110();
-    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 1)]);
     stage.end(9, 110, &[(USERS, 1), (ITEMS, 2)]);
     assert_eq!(stage.closed(), ["known 110, in base false"]);
     stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
@@ -213,49 +265,96 @@ fn a_missing_run_id_makes_counts_doubtful() {
     let mut stage = at_110();
     let origin = Origin::Stream { txid: 5, lsn: Lsn(111), previous: Lsn(110), order: 1 };
     stage.fact(ITEMS, 0, FactKind::Row { origin, run: None, truncate: false });
-    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 1)]);
     waits_for_progress_of_all(stage);
 }
 
 #[test]
 fn the_transaction_a_run_resumed_in_is_not_counted() {
-    let mut stage = at_110();
+    let mut stage = stage();
     stage.row(ITEMS, 0, 2, (5, 110), 111, 1);
     stage.end(5, 120, &[(ITEMS, 1)]);
-    assert_eq!(stage.closed(), [""; 0], "run 2 has shown nothing from before");
+    stage.row(ITEMS, 0, 2, (6, 120), 121, 1);
+    assert_eq!(stage.closed(), ["110"], "run 2 has shown nothing from before");
     stage.row(ITEMS, 1, 2, (9, 0), 102, 2);
     assert_eq!(stage.closed(), ["120"], "run 2 has shown that it started before");
 }
 
 #[test]
-fn where_a_restart_may_have_been_counts_wait_until_every_sign_is_read() {
-    // GIVEN a log of which the survey says that what follows END 110 may be interrupted
-    let partition = Partition { table: ITEMS as u16, number: 1 };
-    let restarts = Restarts::Known(vec![Restart::new(Lsn(110), Lsn(110), vec![(partition, 50)])]);
-    let mut stage = before_the_base(options(), restarts);
-    stage.snapshot(USERS, 0, 1, 100);
-    for (table, number) in [(USERS, 0), (ITEMS, 0), (ITEMS, 1)] {
-        stage.row(table, number, 1, (9, 0), 101, u64::from(number) + 1);
-    }
-    stage.end(9, 110, &[(USERS, 1), (ITEMS, 2)]);
-    assert_eq!(stage.closed(), ["base 100", "110"]);
-    // WHEN its counts are complete
+fn where_a_run_may_have_resumed_counts_are_not_believed() {
+    // GIVEN a log of which the survey says that the last run started behind END 110
+    let mut stage = stage_of(Restarts::Known { last_start: Some(Lsn(110)) });
+    stage.row(USERS, 0, 1, (5, 110), 111, 1);
+    stage.end(5, 120, &[(USERS, 1)]);
+    stage.row(ITEMS, 0, 1, (6, 120), 121, 1);
+    stage.row(ITEMS, 1, 1, (6, 120), 122, 2);
+    stage.end(6, 130, &[(ITEMS, 2)]);
+    assert_eq!(stage.closed(), ["110"], "every partition has gone past it");
+    // WHEN the last partition has gone past 120, THEN that closes by progress, and counts are believed behind it.
+    stage.row(USERS, 0, 1, (7, 130), 131, 1);
+    assert_eq!(stage.closed(), ["120", "130"]);
+    let report = stage.aligner.report();
+    assert_eq!((report.closed_by_progress, report.closed_by_counts), (2, 1));
+}
+
+#[test]
+fn where_nothing_is_known_of_runs_counts_wait_for_the_end_of_the_log() {
+    let mut stage = stage_of(Restarts::Unknown);
+    stage.row(USERS, 0, 1, (5, 110), 111, 1);
+    stage.end(5, 120, &[(USERS, 1)]);
+    stage.went_past(120);
+    assert_eq!(stage.closed(), [""; 0]);
+    stage.aligner.end_of_log(&mut stage.out).unwrap();
+    assert_eq!(stage.closed(), ["110", "120"]);
+    assert_eq!(stage.aligner.report().closed_by_counts, 2);
+}
+
+#[test]
+fn where_a_run_may_have_resumed_the_end_of_the_log_proves_nothing() {
+    let mut stage = stage_of(Restarts::Known { last_start: Some(Lsn(120)) });
     stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
     stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.row(ITEMS, 0, 1, (6, 120), 121, 1);
+    stage.end(6, 130, &[(ITEMS, 1)]);
+    stage.aligner.end_of_log(&mut stage.out).unwrap();
     assert_eq!(stage.closed(), [""; 0]);
-    // THEN it closes only after the partition was read to where the survey saw the last row of it.
-    stage.offset = 49;
-    stage.fact(ITEMS, 1, FactKind::Unreadable);
-    assert_eq!(stage.closed(), ["120"]);
+    let open = stage.aligner.final_report().open;
+    let doubt = "and a connector restart at or after it makes its counts doubtful";
+    assert_eq!(open[2].missing[1], format!("items: 1 of 1 rows, {doubt}; no later row yet in partition 0, 1"));
 }
 
 #[test]
 fn an_end_that_was_never_read_is_a_hole() {
     let mut stage = at_110();
-    stage.row(ITEMS, 0, 1, (5, 115), 116, 1);
-    let end = End { txid: 5, lsn: Lsn(120), counts: vec![(ITEMS, 1)], commit_ms: 0 };
-    let hole = stage.try_fact(usize::from(u16::MAX), 0, FactKind::End(end)).unwrap_err();
-    assert_eq!(hole, AlignError::Hole { txid: 5, end: Lsn(120), named: Lsn(115) });
+    stage.row(ITEMS, 0, 1, (6, 115), 116, 1);
+    let end = End { txid: 6, lsn: Lsn(120), counts: vec![(ITEMS, 1)], commit_ms: 0 };
+    let hole = stage.try_fact(ENDS, 0, FactKind::End(end)).unwrap_err();
+    assert_eq!(hole, AlignError::Hole { txid: 6, end: Lsn(120), named: Lsn(115) });
+}
+
+#[test]
+fn nothing_closes_behind_rows_whose_own_end_was_never_read() {
+    // Transaction 5 has a row and no END; transaction 6 has no row that could name the END that is missing.
+    let mut stage = at_110();
+    stage.end(6, 130, &[]);
+    stage.row(ITEMS, 0, 1, (7, 130), 131, 1);
+    stage.aligner.end_of_log(&mut stage.out).unwrap();
+    assert_eq!(stage.closed(), [""; 0]);
+    let report = stage.aligner.final_report();
+    assert_eq!(report.unended, [5, 7]);
+    assert_eq!(
+        report.open[0].missing,
+        ["the END of transaction 5, which comes right after 110, was never read: the transaction topic has a hole"]
+    );
+}
+
+#[test]
+fn a_partition_that_should_not_be_there_is_refused() {
+    let mut stage = stage();
+    let refused = stage.try_fact(ITEMS, 2, FactKind::Unreadable).unwrap_err();
+    assert_eq!(refused, AlignError::UnknownPartition { table: "items".to_owned(), number: 2, given: 2 });
+    let refused = stage.try_fact(ENDS, 1, FactKind::Start).unwrap_err();
+    assert_eq!(refused, AlignError::TransactionPartition { number: 1 });
 }
 
 #[test]
@@ -264,15 +363,16 @@ fn one_txid_in_two_lives_is_two_transactions() {
     stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
     stage.row(ITEMS, 0, 1, (5, 120), 125, 1);
     stage.row(ITEMS, 0, 1, (5, 120), 126, 2);
-    stage.end(5, 120, &[(ITEMS, 1)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 1)]);
     assert_eq!(stage.closed(), ["120"]);
     stage.end(5, 130, &[(ITEMS, 2)]);
+    stage.went_past(130);
     assert_eq!(stage.closed(), ["130"]);
 }
 
 #[test]
 fn the_snapshot_is_complete_when_every_partition_has_streamed() {
-    let mut stage = before_the_base(options(), Restarts::Known(Vec::new()));
+    let mut stage = before_the_base(options(), ONE_RUN);
     stage.snapshot(USERS, 0, 1, 100);
     stage.row(USERS, 0, 1, (5, 0), 101, 1);
     stage.row(ITEMS, 0, 1, (5, 0), 102, 1);
@@ -284,7 +384,7 @@ fn the_snapshot_is_complete_when_every_partition_has_streamed() {
 
 #[test]
 fn the_snapshot_is_complete_when_the_user_says_so() {
-    let mut stage = before_the_base(AlignOptions { snapshot_complete: true, ..options() }, Restarts::Known(Vec::new()));
+    let mut stage = before_the_base(AlignOptions { snapshot_complete: true, ..options() }, ONE_RUN);
     stage.snapshot(USERS, 0, 1, 100);
     assert_eq!(stage.closed(), [""; 0], "not before the log has ended");
     stage.aligner.end_of_log(&mut stage.out).unwrap();
@@ -292,8 +392,19 @@ fn the_snapshot_is_complete_when_the_user_says_so() {
 }
 
 #[test]
+fn a_snapshot_of_which_first_records_are_missing_is_refused() {
+    let refused = AlignError::SnapshotBeheaded { partitions: vec!["users/0".to_owned()] };
+    for (snapshot_complete, expected) in [(false, Err(refused)), (true, Ok(()))] {
+        let mut stage = before_the_base(AlignOptions { snapshot_complete, ..options() }, ONE_RUN);
+        stage.fact(USERS, 0, FactKind::Start);
+        stage.snapshot(USERS, 0, 1, 100);
+        assert_eq!(stage.aligner.end_of_log(&mut stage.out), expected);
+    }
+}
+
+#[test]
 fn only_the_greatest_attempt_of_a_snapshot_is_shown() {
-    let mut stage = before_the_base(options(), Restarts::Known(Vec::new()));
+    let mut stage = before_the_base(options(), ONE_RUN);
     stage.snapshot(USERS, 0, 1, 90);
     stage.snapshot(ITEMS, 0, 2, 100);
     stage.snapshot(ITEMS, 1, 1, 90);
@@ -307,19 +418,27 @@ fn only_the_greatest_attempt_of_a_snapshot_is_shown() {
 
 #[test]
 fn a_log_without_a_snapshot_begins_after_an_empty_one_or_is_refused() {
-    let mut empty = before_the_base(options(), Restarts::Known(Vec::new()));
+    let mut empty = before_the_base(options(), ONE_RUN);
     empty.go_past(0);
     assert_eq!(empty.closed(), ["base None, reset false"]);
 
-    let mut stage = before_the_base(options(), Restarts::Known(Vec::new()));
+    // Where a topic lacks its first records, rows of a snapshot may have been among them.
+    let mut beheaded = before_the_base(options(), ONE_RUN);
+    beheaded.fact(ITEMS, 1, FactKind::Start);
+    beheaded.row(USERS, 0, 1, (5, 0), 51, 1);
+    beheaded.row(ITEMS, 0, 1, (5, 0), 52, 1);
+    let first = Origin::Stream { txid: 5, lsn: Lsn(53), previous: Lsn(0), order: 2 };
+    let row = FactKind::Row { origin: first, run: Some(1), truncate: false };
+    assert_eq!(beheaded.try_fact(ITEMS, 1, row).unwrap_err(), AlignError::NoSnapshot);
+
+    let mut stage = before_the_base(options(), ONE_RUN);
     stage.row(USERS, 0, 1, (5, 50), 51, 1);
     stage.row(ITEMS, 0, 1, (5, 50), 52, 1);
     let origin = Origin::Stream { txid: 5, lsn: Lsn(53), previous: Lsn(50), order: 2 };
     let row = FactKind::Row { origin, run: Some(1), truncate: false };
     assert_eq!(stage.try_fact(ITEMS, 1, row.clone()).unwrap_err(), AlignError::NoSnapshot);
 
-    let mut partial =
-        before_the_base(AlignOptions { allow_partial_base: true, ..options() }, Restarts::Known(Vec::new()));
+    let mut partial = before_the_base(AlignOptions { allow_partial_base: true, ..options() }, ONE_RUN);
     partial.row(USERS, 0, 1, (5, 50), 51, 1);
     partial.row(ITEMS, 0, 1, (5, 50), 52, 1);
     partial.fact(ITEMS, 1, row);
@@ -329,17 +448,19 @@ fn a_log_without_a_snapshot_begins_after_an_empty_one_or_is_refused() {
 
 #[test]
 fn nothing_closes_above_the_position_asked_for() {
-    let mut stage = before_the_base(AlignOptions { until: Some(Lsn(125)), ..options() }, Restarts::Known(Vec::new()));
+    let mut stage = before_the_base(AlignOptions { until: Some(Lsn(125)), ..options() }, ONE_RUN);
     stage.snapshot(USERS, 0, 1, 100);
     stage.go_past(0);
     stage.end(4, 120, &[]);
-    assert!(!stage.aligner.until_reached());
     stage.end(5, 130, &[]);
-    assert_eq!(stage.closed(), ["base 100", "120"]);
+    assert_eq!(stage.closed(), ["base 100"]);
+    assert!(!stage.aligner.until_reached());
+    stage.went_past(130);
+    assert_eq!(stage.closed(), ["120"]);
     assert!(stage.aligner.until_reached());
     assert_eq!(stage.aligner.final_report().open, []);
 
-    let mut early = before_the_base(AlignOptions { until: Some(Lsn(99)), ..options() }, Restarts::Known(Vec::new()));
+    let mut early = before_the_base(AlignOptions { until: Some(Lsn(99)), ..options() }, ONE_RUN);
     early.snapshot(USERS, 0, 1, 100);
     early.row(USERS, 0, 1, (999, 0), 101, 1);
     early.row(ITEMS, 0, 1, (999, 0), 102, 1);
@@ -352,7 +473,7 @@ fn nothing_closes_above_the_position_asked_for() {
 fn an_open_transaction_says_what_it_waits_for() {
     let mut stage = at_110();
     stage.row(ITEMS, 0, 1, (5, 110), 111, 1);
-    stage.end(5, 120, &[(ITEMS, 2)]);
+    stage.end(5, 120, &[(USERS, 1), (ITEMS, 2)]);
     stage.aligner.end_of_log(&mut stage.out).unwrap();
     let open = stage.aligner.final_report().open;
     assert_eq!(open[0].missing, ["items: 1 of 2 rows; no later row yet in partition 0, 1"]);

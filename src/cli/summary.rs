@@ -62,7 +62,13 @@ fn open(out: &mut impl Write, report: &Report) -> io::Result<()> {
     for transaction in report.open.iter().take(NAMED) {
         writeln!(out, "  {} (END {}) misses: {}", transaction.txid, transaction.end, transaction.missing.join("; "))?;
     }
-    more(out, report.open.len())
+    more(out, report.open.len())?;
+    if report.unended.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<String> = report.unended.iter().take(NAMED).map(u64::to_string).collect();
+    writeln!(out, "no END        {} transactions of which rows were read: {}", report.unended.len(), ids.join(", "))?;
+    more(out, report.unended.len())
 }
 
 fn inexact(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -73,14 +79,7 @@ fn inexact(out: &mut impl Write, report: &Report) -> io::Result<()> {
     for inexact in report.inexact.iter().take(NAMED) {
         let table = inexact.table.as_deref().unwrap_or("unknown table");
         let key = inexact.key.as_deref().unwrap_or("unknown key");
-        match &inexact.location {
-            Some(location) => writeln!(out, "  {table} {key}, after LSN {}: {location}", inexact.after)?,
-            None => writeln!(
-                out,
-                "  {table} {key}, after LSN {}: a value that Postgres left out was never seen",
-                inexact.after
-            )?,
-        }
+        writeln!(out, "  {table} {key}, after LSN {}: {}", inexact.after, inexact.cause)?;
     }
     more(out, report.inexact.len())
 }

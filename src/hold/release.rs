@@ -26,7 +26,7 @@ pub(crate) fn release<'scope, R: Row>(
     let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<(Change<R>, Time)>>>::from(output);
     builder.build(move |_| {
         let mut out = Vec::new();
-        move |_frontiers| {
+        move |frontiers| {
             let mut output = output.activate();
             input.for_each(|capability, closings| {
                 let mut held = held.borrow_mut();
@@ -38,6 +38,9 @@ pub(crate) fn release<'scope, R: Row>(
                     out.clear();
                 }
             });
+            if frontiers.iter().all(|frontier| frontier.is_empty()) {
+                held.borrow_mut().end();
+            }
         }
     });
     changes

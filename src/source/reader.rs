@@ -11,7 +11,7 @@ use crate::align::{Fact, FactKind};
 use crate::envelope::{BadRecord, Envelope, Op, Origin};
 use crate::error::Error;
 use crate::hold::{Hold, Ticket};
-use crate::report::Inexact;
+use crate::report::{Inexact, InexactCause};
 use crate::status::Status;
 use crate::time::{Lsn, Time};
 use std::cell::{Cell, RefCell};
@@ -142,6 +142,9 @@ impl Reader {
             }
             return self.bad(bad, Lsn(0));
         };
+        if !self.partitions.contains_key(&partition) {
+            facts.push(Fact { partition, offset, kind: FactKind::Start });
+        }
         let (offsets, progress) = self.partitions.entry(partition).or_default();
         let seen = offsets.note(offset);
         if let Seen::OutOfOrder { after } = seen {
@@ -183,7 +186,8 @@ impl Reader {
     fn bad(&mut self, bad: Box<BadRecord>, since: Lsn) {
         self.status.counters.bad(1);
         let table = bad.table.and_then(|table| self.catalog.codecs.get(table)).map(|codec| codec.table.name.clone());
-        let inexact = Inexact { table, key: bad.key.clone(), after: since, location: Some(bad.location.clone()) };
+        let inexact =
+            Inexact { table, key: bad.key.clone(), after: since, cause: InexactCause::BadRecord(bad.location.clone()) };
         match self.status.refuse(bad) {
             Ok(()) => self.status.inexact(inexact),
             Err(error) => self.status.fail(error),

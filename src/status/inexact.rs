@@ -17,7 +17,7 @@ pub(super) struct InexactKeys {
 }
 
 impl InexactKeys {
-    /// Notes one; beyond [`KEPT`], the greatest by table, key, LSN and location only counts.
+    /// Notes one; beyond [`KEPT`], the greatest by table, key, LSN and cause only counts.
     pub(super) fn note(&mut self, inexact: Inexact) {
         self.kept.push(inexact);
         if self.kept.len() > KEPT {
@@ -35,6 +35,7 @@ impl InexactKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::InexactCause;
     use crate::time::Lsn;
 
     /// Number `n` of a set whose order by table and key is that of the numbers.
@@ -45,7 +46,7 @@ mod tests {
             key: Some(format!("{key:04}")),
             // The LSN says nothing about what is kept.
             after: Lsn(20_000 - n as u64),
-            location: None,
+            cause: InexactCause::ValueNeverSeen,
         }
     }
 

@@ -1,0 +1,178 @@
+//! When a transaction is complete, and when counts are believed.
+//!
+//! An END counts what its connector run emitted. That is less than the transaction has when the run resumed inside it, and
+//! nothing in an END tells which run wrote it. So counts are believed only where no run can have resumed:
+//!
+//! ```text
+//!   ENDs   ──┬──────────────────────┬───────────────────────────────┬──────────>
+//!            │ front: up to where   │ here counts are believed as   │ tail: no row of the log
+//!            │ the last run that    │ soon as rows are counted      │ shows that the connector
+//!            │ shows itself started │                               │ went past it
+//! ```
+//!
+//! - *Front*: a run may have resumed in any of these, and its rows may stand in a part of the log that is not read yet.
+//! - *Tail*: a last run may have written nothing but this END; without a row it shows itself nowhere.
+//! - *Signs*, wherever they are: rows of two runs, an order above the count, rows in a table that the END leaves out, two
+//!   ENDs that count differently, an END that falls back.
+//!
+//! Any of these leaves the transaction to progress, in *all* consumed tables, since a wrong END may leave a table out. When
+//! the log has ended, the tail is believed as a whole or not at all: in a whole log a wrong END bears a sign by then, and
+//! in one that is cut off a wrong END that bears none is surrounded by transactions that miss rows.
+
+use super::transaction::Pending;
+use super::{AlignError, Aligner, RunStart};
+use crate::source::survey::Restarts;
+use crate::time::Lsn;
+
+/// Which rule a transaction closes by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClosedBy {
+    Counts,
+    Progress,
+}
+
+/// Why counts are not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It bears a sign of a restart.
+    Signs,
+    /// The connector was restarted at or behind it.
+    Restart,
+    /// Nothing in the log is known to come after it.
+    Tail,
+}
+
+impl Doubt {
+    pub(super) fn because(self) -> &'static str {
+        match self {
+            Doubt::Signs => ", and a connector restart makes its counts doubtful",
+            Doubt::Restart => ", and a connector restart at or after it makes its counts doubtful",
+            Doubt::Tail => ", and other transactions at the end of the log miss rows, so that its counts are doubtful",
+        }
+    }
+}
+
+impl Aligner {
+    /// Whether the first pending transaction is complete, and by which rule.
+    pub(super) fn ready(&self, pending: &Pending) -> Result<Option<ClosedBy>, AlignError> {
+        self.check_named(pending)?;
+        if self.hole(pending).is_some() {
+            return Ok(None);
+        }
+        if self.doubt(pending, self.closed).is_some() {
+            return Ok(self.passed_everywhere(pending).then_some(ClosedBy::Progress));
+        }
+        let mut by = ClosedBy::Counts;
+        for &(table, count) in pending.end.counts.iter().filter(|(_, count)| *count > 0) {
+            if self.counted(pending, table, count) {
+                continue;
+            }
+            if !self.partitions.passed(table, pending.end.lsn) {
+                return Ok(None);
+            }
+            by = ClosedBy::Progress;
+        }
+        Ok(Some(by))
+    }
+
+    /// ENDs come in order in their one partition: an END that rows name and that is not closed before this one is lost.
+    fn check_named(&self, pending: &Pending) -> Result<(), AlignError> {
+        if self.report.partial_base && self.closed == Lsn(0) {
+            return Ok(());
+        }
+        let (txid, end) = (pending.end.txid, pending.end.lsn);
+        match pending.groups.iter().min() {
+            Some(&named) if named > self.floor() => Err(AlignError::Hole { txid, end, named }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A transaction before `pending` whose rows were read and whose END was not: the END it names, and its id. It ends
+    /// right behind the END that it names, so it belongs before.
+    pub(super) fn hole(&self, pending: &Pending) -> Option<(Lsn, u64)> {
+        let unended = self.groups.first_unended(self.floor())?;
+        let within = !(self.report.partial_base && self.closed == Lsn(0));
+        Some(unended).filter(|(previous, _)| within && *previous < pending.end.lsn)
+    }
+
+    /// What is closed, the base included.
+    pub(super) fn floor(&self) -> Lsn {
+        self.base.published().unwrap_or_default().max(self.closed)
+    }
+
+    /// Why the counts of a transaction are not believed, if they are not; `before` is the END before it.
+    pub(super) fn doubt(&self, pending: &Pending, before: Lsn) -> Option<Doubt> {
+        if self.bears_signs(pending) {
+            return Some(Doubt::Signs);
+        }
+        if self.in_front(pending, before) {
+            return Some(Doubt::Restart);
+        }
+        (self.in_tail(pending) && !self.tail_believed).then_some(Doubt::Tail)
+    }
+
+    fn bears_signs(&self, pending: &Pending) -> bool {
+        let group = pending.groups.first().and_then(|previous| self.groups.get(pending.end.txid, *previous));
+        pending.groups.len() > 1
+            || pending.recounted
+            || pending.fell_back
+            || group.is_some_and(|group| !group.uninterrupted(&pending.end))
+    }
+
+    fn in_front(&self, pending: &Pending, before: Lsn) -> bool {
+        let previous = pending.groups.iter().min().copied().unwrap_or(before).min(before);
+        match self.restarts {
+            Restarts::Known { last_start } => last_start.is_some_and(|start| previous <= start),
+            // By now every run has shown itself.
+            Restarts::Unknown if self.at_end => self.last_start().is_some_and(|start| previous <= start),
+            Restarts::Unknown => true,
+        }
+    }
+
+    /// The END before the first change of the last run, as far as runs were seen.
+    fn last_start(&self) -> Option<Lsn> {
+        let starts = self.runs.values().filter_map(|start| match start {
+            RunStart::Snapshot => None,
+            RunStart::After(previous) => Some(*previous),
+        });
+        starts.max().filter(|_| self.runs.len() > 1)
+    }
+
+    fn in_tail(&self, pending: &Pending) -> bool {
+        pending.end.lsn > self.gone_past
+    }
+
+    /// Whether rows of `table` are all there, by their numbers.
+    pub(super) fn counted(&self, pending: &Pending, table: usize, count: u64) -> bool {
+        let Some(&previous) = pending.groups.first() else { return false };
+        let group = self.groups.get(pending.end.txid, previous);
+        let Some((group, run)) = group.and_then(|group| Some((group, group.run()?))) else { return false };
+        let started_before = match self.runs.get(&run) {
+            Some(RunStart::Snapshot) => true,
+            Some(RunStart::After(first)) => *first < previous || (previous == Lsn(0) && self.restarts.none()),
+            None => false,
+        };
+        started_before && group.complete(table, count)
+    }
+
+    fn passed_everywhere(&self, pending: &Pending) -> bool {
+        let end = &pending.end;
+        let named_tables_exist = end.counts.iter().all(|&(table, count)| count == 0 || self.partitions.has(table));
+        let mut tables = 0..self.tables.len();
+        named_tables_exist
+            && self.partitions.known()
+            && tables.all(|table| !self.partitions.has(table) || self.partitions.passed(table, end.lsn))
+    }
+
+    /// Whether all of what is still pending in the tail is accounted for, now that the log has ended.
+    pub(super) fn believe_the_tail(&self) -> bool {
+        let accounted = |pending: &Pending| {
+            let counts = pending.end.counts.iter().filter(|(_, count)| *count > 0);
+            let all_there = counts.copied().all(|(table, count)| {
+                self.counted(pending, table, count) || self.partitions.passed(table, pending.end.lsn)
+            });
+            all_there && !self.bears_signs(pending)
+        };
+        self.pending.values().filter(|pending| self.in_tail(pending)).all(accounted)
+    }
+}
