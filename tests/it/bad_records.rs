@@ -266,6 +266,9 @@ fn a_partition_that_no_topic_has_is_a_bad_record() {
     let mut log = Log::started();
     log.row(Row::new(0, "u", 1, "first", 2, 1));
     log.end(2, 1);
+    log.row(Row::new(0, "u", 3, "third", 3, 1));
+    log.row(Row::new(1, "u", 4, "fourth", 3, 2));
+    log.end(3, 2);
     log.lines[5] = log.lines[5].replace("\"partition\":0", "\"partition\":4294967295");
     for workers in [1, 2] {
         // THEN the run stops there and names it
@@ -274,9 +277,9 @@ fn a_partition_that_no_topic_has_is_a_bad_record() {
         let BadReason::Line(BadLine::Partition { topic, partition, offset }) = &bad.reason else { panic!("{bad}") };
         assert_eq!((topic.as_str(), *partition, *offset), ("podium.public.users", 4_294_967_295, 2));
         assert_eq!(bad.location.line.as_ref().map(|(_, line)| *line), Some(6));
-        // AND where it may be skipped, its transaction stays open.
+        // AND where it may be skipped, its transaction closes by progress alone.
         let (replayed, letters) = replay_skipping(&log, workers);
-        check_closed(replayed.report(), 1, 0, &[2]);
+        check_closed(replayed.report(), 2, 1, &[]);
         assert_eq!((letters.len(), &letters[0]["line"]), (1, &6.into()));
     }
     // An END is never skipped.
