@@ -75,13 +75,14 @@ fn inexact(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.inexact.is_empty() {
         return Ok(());
     }
-    writeln!(out, "inexact       {} keys", report.inexact.len())?;
+    let count = report.inexact.len() + report.inexact_more as usize;
+    writeln!(out, "inexact       {count} keys")?;
     for inexact in report.inexact.iter().take(NAMED) {
         let table = inexact.table.as_deref().unwrap_or("unknown table");
         let key = inexact.key.as_deref().unwrap_or("unknown key");
         writeln!(out, "  {table} {key}, after LSN {}: {}", inexact.after, inexact.cause)?;
     }
-    more(out, report.inexact.len())
+    more(out, count)
 }
 
 fn more(out: &mut impl Write, count: usize) -> io::Result<()> {
