@@ -117,6 +117,8 @@ pub(crate) struct Aligner {
     /// The last closed END; zero before the first.
     closed: Lsn,
     greatest_end: Lsn,
+    /// The END read last.
+    last_end: Lsn,
     /// The greatest END that a change names as the one before: the connector went past it.
     gone_past: Lsn,
     /// Until this commit time rows of a blocking snapshot wait to repair.
@@ -125,6 +127,8 @@ pub(crate) struct Aligner {
     at_end: bool,
     /// Counts are believed where no row shows that the connector went past them.
     tail_believed: bool,
+    /// Where the last run started, as the log showed when all of it had been read.
+    last_start: Option<Lsn>,
     /// Everything up to `until` was closed.
     until_reached: bool,
     report: AlignReport,
@@ -151,10 +155,12 @@ impl Aligner {
             in_base: HashMap::new(),
             closed: Lsn(0),
             greatest_end: Lsn(0),
+            last_end: Lsn(0),
             gone_past: Lsn(0),
             repairs_until_ms: None,
             at_end: false,
             tail_believed: false,
+            last_start: None,
             until_reached: false,
             report: AlignReport::default(),
         }
@@ -251,11 +257,12 @@ impl Aligner {
 
     fn note_end(&mut self, end: End, out: &mut Vec<(Closing, Time)>) {
         let falls_back = end.lsn <= self.greatest_end;
-        self.greatest_end = self.greatest_end.max(end.lsn);
-        if falls_back {
+        if end.lsn <= self.last_end {
             // The connector has resumed at or before here; whatever it had open may have been interrupted.
             self.pending.range_mut(end.lsn..).for_each(|(_, pending)| pending.fell_back = true);
         }
+        self.greatest_end = self.greatest_end.max(end.lsn);
+        self.last_end = end.lsn;
         if self.base.published().is_some_and(|base| end.lsn <= base) {
             self.known(end.txid, end.lsn, true, out);
         } else if end.lsn <= self.closed {
@@ -291,7 +298,9 @@ impl Aligner {
         }
         while let Some((&end, pending)) = self.pending.first_key_value() {
             if self.options.until.is_some_and(|until| end > until) {
-                self.until_reached = true;
+                self.check_named(pending)?;
+                // What is missing may lie before the position asked for.
+                self.until_reached = self.hole(pending).is_none();
                 break;
             }
             let Some(by) = self.ready(pending)? else { break };
@@ -304,6 +313,7 @@ impl Aligner {
     pub(crate) fn end_of_log(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
         self.partitions.complete();
         self.at_end = true;
+        self.last_start = self.find_last_start();
         self.tail_believed = self.believe_the_tail();
         self.advance(out)
     }

@@ -228,7 +228,7 @@ fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
     if count != 1 {
         return Err(Error::TransactionPartitions { topic: transactions, partitions: count });
     }
-    let restarts = heads.restarts(&options.inputs, &catalog).map_err(Arc::new)?;
+    let restarts = heads.restarts(&options.inputs).map_err(Arc::new)?;
     let partitions = given(&catalog, &|topic| heads.partitions(topic));
     Ok((catalog, Some(partitions), restarts))
 }
@@ -263,6 +263,7 @@ fn report(status: &Status, started: Instant) -> Report {
         records: counters.records_read(),
         redelivered: counters.rows_redelivered(),
         late: counters.rows_late(),
+        unapplied: counters.rows_unapplied(),
         bad: counters.records_bad(),
         inexact,
         inexact_more,

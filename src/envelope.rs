@@ -18,7 +18,7 @@ pub(crate) mod strict;
 mod tests;
 
 pub(crate) use codec::{Body, Codec, RowBuffer, TypedRows, codecs};
-pub(crate) use debezium::Decoder;
+pub(crate) use debezium::{Decoder, Place};
 
 use crate::source::Location;
 use crate::time::Lsn;

@@ -281,6 +281,8 @@ impl<R: Row> Held<R> {
             let key = row.key.as_ref().map(|key| format!("{key:?}"));
             self.status.never_applied(key, row.previous);
         }
+        let unapplied = self.rewound.drain().map(|(_, rewound)| rewound.rows.len() as u64).sum();
+        self.counters.unapplied(unapplied);
     }
 
     /// Lets go the rows of snapshots in mid-stream that were written before `end`, unless their table was truncated since.

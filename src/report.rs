@@ -29,6 +29,9 @@ pub struct Report {
     pub redelivered: u64,
     /// Rows of a torn transaction: they came after it had closed.
     pub late: u64,
+    /// Rows of incremental snapshots that a connector delivered behind where it had been before it was restarted, and whose
+    /// partition did not get back there: they may be out of date and repaired nothing.
+    pub unapplied: u64,
     /// Records that could not be used and were written to the dead letters.
     pub bad: u64,
     /// Keys whose rows are not exact: at most 10,000, the first by table and key, in the order of their LSNs.

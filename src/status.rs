@@ -21,6 +21,7 @@ pub(crate) struct Counters {
     bytes_read: AtomicU64,
     redelivered: AtomicU64,
     late: AtomicU64,
+    unapplied: AtomicU64,
     bad: AtomicU64,
     facts: AtomicU64,
     documents: AtomicI64,
@@ -48,6 +49,8 @@ counters! {
     redelivered, rows_redelivered;
     /// Rows that came after their transaction had closed without them.
     late, rows_late;
+    /// Rows of incremental snapshots that waited for their partition to the end.
+    unapplied, rows_unapplied;
     /// Records that could not be used.
     bad, records_bad;
 }

@@ -65,13 +65,14 @@ impl Groups {
         }
     }
 
-    /// The first transaction at or behind `floor` of which rows were read and no END.
-    pub(super) fn first_unended(&self, floor: Lsn) -> Option<(Lsn, u64)> {
-        self.unended.range((floor, 0)..).next().copied()
-    }
-
-    /// The ids of all transactions at or behind `floor` of which rows were read and no END, in the order of transactions.
-    pub(super) fn unended(&self, floor: Lsn) -> Vec<u64> {
-        self.unended.range((floor, 0)..).map(|(_, txid)| *txid).collect()
+    /// Transactions behind `floor` of which rows were read and no END, in their order: the END before each, and its id.
+    /// Where nothing has closed `yet`, the floor is the base, and the first transaction behind it names no END at all.
+    pub(super) fn unended(&self, floor: Lsn, yet: bool) -> impl Iterator<Item = (Lsn, u64)> {
+        let behind = move |(previous, txid): &(Lsn, u64)| {
+            !yet && self.get(*txid, *previous).is_some_and(|group| group.greatest_lsn >= floor)
+        };
+        let below = if yet { (floor, 0) } else { (Lsn(0), 0) };
+        let first = self.unended.range(below.min((floor, 0))..(floor, 0)).copied().filter(behind);
+        first.chain(self.unended.range((floor, 0)..).copied())
     }
 }

@@ -60,9 +60,15 @@ impl Partitions {
         }
     }
 
-    /// The whole input was read: what was seen is all there is.
+    /// The whole input was read: what was seen is all there is, with the numbers below the greatest.
     pub(super) fn complete(&mut self) {
         self.known = true;
+        for of in &mut self.of {
+            let greatest = of.last_key_value().map_or(0, |(number, _)| *number);
+            for number in 0..greatest {
+                of.entry(number).or_default();
+            }
+        }
     }
 
     pub(super) fn known(&self) -> bool {
@@ -90,7 +96,8 @@ impl Partitions {
 
     /// Whether every partition of `table` has shown that `end` lies behind it.
     pub(super) fn passed(&self, table: usize, end: Lsn) -> bool {
-        self.known && self.has(table) && self.behind(table, end).is_some_and(|behind| behind.is_empty())
+        let of = self.of.get(table).filter(|of| self.known && !of.is_empty());
+        of.is_some_and(|of| of.values().all(|shown| shown.previous >= end))
     }
 
     /// The partitions of `table` that have not shown it; `None` if they are unknown.

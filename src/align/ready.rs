@@ -11,7 +11,9 @@
 //! ```
 //!
 //! - *Front*: a run may have resumed in any of these, and its rows may stand in a part of the log that is not read yet.
-//! - *Tail*: a last run may have written nothing but this END; without a row it shows itself nowhere.
+//! - *Tail*: a last run may have written nothing but this END; without a row it shows itself nowhere. (A row behind this END
+//!   is of a run that went past it. Only if the END and that row are of two runs, and the log stops before any row of the
+//!   one that wrote the END, is that no proof; nothing in such a log tells.)
 //! - *Signs*, wherever they are: rows of two runs, an order above the count, rows in a table that the END leaves out, two
 //!   ENDs that count differently, an END that falls back.
 //!
@@ -47,7 +49,9 @@ impl Doubt {
         match self {
             Doubt::Signs => ", and a connector restart makes its counts doubtful",
             Doubt::Restart => ", and a connector restart at or after it makes its counts doubtful",
-            Doubt::Tail => ", and other transactions at the end of the log miss rows, so that its counts are doubtful",
+            Doubt::Tail => {
+                ", and other transactions at the end of the log miss rows or bear signs of a restart, so that its counts are doubtful"
+            }
         }
     }
 }
@@ -76,7 +80,7 @@ impl Aligner {
     }
 
     /// ENDs come in order in their one partition: an END that rows name and that is not closed before this one is lost.
-    fn check_named(&self, pending: &Pending) -> Result<(), AlignError> {
+    pub(super) fn check_named(&self, pending: &Pending) -> Result<(), AlignError> {
         if self.report.partial_base && self.closed == Lsn(0) {
             return Ok(());
         }
@@ -90,8 +94,8 @@ impl Aligner {
     /// A transaction before `pending` whose rows were read and whose END was not: the END it names, and its id. It ends
     /// right behind the END that it names, so it belongs before.
     pub(super) fn hole(&self, pending: &Pending) -> Option<(Lsn, u64)> {
-        let unended = self.groups.first_unended(self.floor())?;
         let within = !(self.report.partial_base && self.closed == Lsn(0));
+        let unended = self.groups.unended(self.floor(), self.closed > Lsn(0)).next()?;
         Some(unended).filter(|(previous, _)| within && *previous < pending.end.lsn)
     }
 
@@ -123,14 +127,13 @@ impl Aligner {
         let previous = pending.groups.iter().min().copied().unwrap_or(before).min(before);
         match self.restarts {
             Restarts::Known { last_start } => last_start.is_some_and(|start| previous <= start),
-            // By now every run has shown itself.
-            Restarts::Unknown if self.at_end => self.last_start().is_some_and(|start| previous <= start),
+            Restarts::Unknown if self.at_end => self.last_start.is_some_and(|start| previous <= start),
             Restarts::Unknown => true,
         }
     }
 
-    /// The END before the first change of the last run, as far as runs were seen.
-    fn last_start(&self) -> Option<Lsn> {
+    /// The END before the first change of the last run, of those that were seen.
+    pub(super) fn find_last_start(&self) -> Option<Lsn> {
         let starts = self.runs.values().filter_map(|start| match start {
             RunStart::Snapshot => None,
             RunStart::After(previous) => Some(*previous),

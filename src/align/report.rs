@@ -50,8 +50,8 @@ impl Aligner {
             report.open.push(OpenTransaction { txid, end, missing: self.missing(pending, before) });
             before = end;
         }
-        if until.is_none() {
-            report.unended = self.groups.unended(self.floor());
+        if !self.until_reached {
+            report.unended = self.groups.unended(self.floor(), self.closed > Lsn(0)).map(|(_, txid)| txid).collect();
         }
         report
     }

@@ -48,6 +48,13 @@ pub(super) fn write(
     if report.late > 0 {
         writeln!(out, "torn          {} rows came after their transaction had closed without them", report.late)?;
     }
+    if report.unapplied > 0 {
+        writeln!(
+            out,
+            "unapplied     {} rows of incremental snapshots, delivered behind a restart that their partition did not get past",
+            report.unapplied
+        )?;
+    }
     if report.cut {
         writeln!(out, "cut           the log stops inside a line or a compressed frame; what is whole was used")?;
     }

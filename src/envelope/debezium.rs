@@ -7,6 +7,7 @@
 mod change;
 mod columns;
 mod parse;
+mod place;
 mod transaction;
 
 use super::codec::{RowBuffer, Values};
@@ -19,6 +20,8 @@ use parse::{framed, parse_seed};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use transaction::transaction;
+
+pub(crate) use place::Place;
 
 const RUN: &str = "__debezium.context.runId";
 const NEW_KEY: &str = "__debezium.newkey";

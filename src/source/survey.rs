@@ -6,14 +6,13 @@
 //!
 //! ```text
 //!   rows of run A   ...............      previous END of its rows: it rises in each partition
-//!   rows of run B        ...........     so the first row of each run in each partition is enough
+//!   rows of run B        ...........     so the first record of each run in each partition is enough
 //!                        ^ started
 //! ```
 
-use super::catalog::{Catalog, Partition, Topic};
 use super::kcat;
 use super::log::{self, LogError, LogInput};
-use crate::envelope::{Decoder, Envelope, Origin, RowBuffer};
+use crate::envelope::Place;
 use crate::time::Lsn;
 use memchr::memmem::Finder;
 use std::borrow::Cow;
@@ -34,8 +33,8 @@ pub(crate) enum Restarts {
     /// Nothing is known: any.
     #[default]
     Unknown,
-    /// Those up to and with the one behind this END, behind which the last of all runs but the first started; none in a
-    /// log of one run.
+    /// Those up to and with the one behind this END: there the last run started that took no snapshot itself. None if no
+    /// run resumed.
     Known { last_start: Option<Lsn> },
 }
 
@@ -90,11 +89,11 @@ impl Heads {
     }
 
     /// Finds where the last run started.
-    pub(crate) fn restarts(&self, inputs: &[LogInput], catalog: &Catalog) -> Result<Restarts, LogError> {
+    pub(crate) fn restarts(&self, inputs: &[LogInput]) -> Result<Restarts, LogError> {
         if self.runs.len() <= 1 {
             return Ok(Restarts::Known { last_start: None });
         }
-        let mut starts = Starts { catalog, decoder: Decoder::new(catalog.clone()), runs: HashMap::new() };
+        let mut starts = Starts::default();
         let finder = RunFinder::new();
         log::read(inputs, log::BLOCK_BYTES, |block| {
             block.lines.split(|c| *c == b'\n').for_each(|line| starts.line(line, &finder));
@@ -135,44 +134,37 @@ impl RunFinder {
 struct Start {
     /// It took a snapshot, so there was nothing it could have resumed in.
     snapshot: bool,
-    /// The END before the first change it delivered.
+    /// The END before the first record it delivered.
     previous: Option<Lsn>,
-    /// The partitions of which its first change was read.
-    read: BTreeSet<Partition>,
+    /// The partitions, by topic, of which its first record was read.
+    read: BTreeMap<String, BTreeSet<u32>>,
 }
 
-struct Starts<'a> {
-    catalog: &'a Catalog,
-    decoder: Decoder,
+#[derive(Default)]
+struct Starts {
     runs: HashMap<Vec<u8>, Start>,
 }
 
-impl Starts<'_> {
-    /// Reads a line if it may be the first change of its run in its partition. What cannot be read is told when the log is
+impl Starts {
+    /// Reads a line if it may be the first record of its run in its partition. What cannot be read is told when the log is
     /// read for good.
     fn line(&mut self, line: &[u8], finder: &RunFinder) {
         let Some(run) = finder.run(line) else { return };
         let Ok((topic, number)) = kcat::parse_head(line) else { return };
-        let topic = self.catalog.topic(&topic);
-        let (Topic::Table(_), Some(partition)) = (topic, Catalog::partition(topic, number)) else { return };
-        if self.runs.get(run.as_ref()).is_some_and(|start| start.snapshot || start.read.contains(&partition)) {
+        let read = |start: &Start| {
+            start.snapshot || start.read.get(topic.as_ref()).is_some_and(|partitions| partitions.contains(&number))
+        };
+        if self.runs.get(run.as_ref()).is_some_and(read) {
             return;
         }
-        let Ok(record) = kcat::parse(line) else { return };
-        let mut buffers: Vec<Box<dyn RowBuffer>> = self.catalog.codecs.iter().map(|codec| codec.buffer()).collect();
-        let origin = match self.decoder.decode(&record, topic, &mut buffers) {
-            Ok(Envelope::Row { origin, .. }) => origin,
-            Err(bad) if let Some((origin, _)) = bad.origin => origin,
-            _ => return,
-        };
+        let Some(place) = kcat::parse(line).ok().and_then(|record| Place::of(&record)) else { return };
         let start = self.runs.entry(run.into_owned()).or_default();
-        match origin {
-            Origin::Initial { .. } => start.snapshot = true,
-            Origin::Stream { previous, .. } => {
-                start.read.insert(partition);
+        match place {
+            Place::Snapshot => start.snapshot = true,
+            Place::After(previous) => {
+                start.read.entry(topic.into_owned()).or_default().insert(number);
                 start.previous = Some(start.previous.map_or(previous, |least| least.min(previous)));
             }
-            Origin::Incremental { .. } | Origin::Blocking { .. } => {}
         }
     }
 

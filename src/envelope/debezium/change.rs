@@ -74,7 +74,7 @@ impl Payload<'_> {
 }
 
 /// The first element of `["<END of the previous transaction>","<own LSN>"]`.
-fn previous(sequence: &str) -> Result<Option<Lsn>, BadReason> {
+pub(super) fn previous(sequence: &str) -> Result<Option<Lsn>, BadReason> {
     let problem = "expected [previous, own] with text or null inside";
     let (previous, _own): (Option<Cow<'_, str>>, Option<Cow<'_, str>>) =
         sonic_rs::from_str(sequence).map_err(|_| field("source.sequence", sequence, problem))?;
