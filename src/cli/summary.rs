@@ -8,20 +8,30 @@ use std::io::{self, Write};
 /// How many open transactions and inexact keys are named.
 const NAMED: usize = 20;
 
-/// Writes the summary of a run that showed `documents` last.
-pub(super) fn write(
-    out: &mut impl Write,
-    report: &Report,
-    documents: &BTreeMap<DocumentId, Document>,
-) -> io::Result<()> {
-    let mut steps: BTreeMap<&str, u64> = BTreeMap::new();
-    for document in documents.values() {
-        if let Some(Value::Text(step)) = document.get("step") {
-            *steps.entry(step).or_default() += 1;
+/// How many documents a sink has at the end of a run.
+pub(super) struct Shown {
+    pub(super) documents: u64,
+    /// By step, where the sink knows.
+    pub(super) by_step: BTreeMap<String, u64>,
+}
+
+impl Shown {
+    /// Counts these.
+    pub(super) fn of(documents: &BTreeMap<DocumentId, Document>) -> Shown {
+        let mut by_step: BTreeMap<String, u64> = BTreeMap::new();
+        for document in documents.values() {
+            if let Some(Value::Text(step)) = document.get("step") {
+                *by_step.entry(step.to_string()).or_default() += 1;
+            }
         }
+        Shown { documents: documents.len() as u64, by_step }
     }
-    writeln!(out, "documents     {}", documents.len())?;
-    for (step, count) in steps {
+}
+
+/// Writes the summary of a run that left `shown` behind.
+pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io::Result<()> {
+    writeln!(out, "documents     {}", shown.documents)?;
+    for (step, count) in &shown.by_step {
         writeln!(out, "  {step:<22} {count}")?;
     }
     match report.exact_at {

@@ -1,0 +1,42 @@
+//! A run under the eyes of its user: progress while it lasts, a clean stop on a signal, a summary at its end.
+
+use super::progress;
+use super::summary::{self, Shown};
+use anyhow::{Context, Result};
+use deltaic::{Error, Report, RunHandle};
+use std::io::{self, Write};
+
+/// Runs it with its progress shown.
+pub(super) fn watched(handle: &RunHandle, run: impl FnOnce() -> Result<Report, Error>) -> Result<Report> {
+    let watch = progress::Watch::start(handle.clone());
+    let report = run();
+    watch.stop();
+    match report {
+        // The reader of a pipe has seen enough: no failure of ours.
+        Err(Error::Sink(error)) if error.0.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => Ok(other?),
+    }
+}
+
+/// Says how it ended.
+pub(super) fn finish(report: &Report, shown: &Shown) -> Result<()> {
+    let mut stderr = io::stderr().lock();
+    summary::write(&mut stderr, report, shown).and_then(|()| stderr.flush()).context("cannot write the summary")
+}
+
+/// SIGINT and SIGTERM end the run at a transaction boundary; a second one ends the process.
+pub(super) fn stop_on_signal(handle: RunHandle) -> Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+    std::thread::spawn(move || {
+        let mut asked = false;
+        for signal in signals.forever() {
+            if asked {
+                std::process::exit(128 + signal);
+            }
+            asked = true;
+            handle.stop();
+        }
+    });
+    Ok(())
+}
