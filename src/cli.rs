@@ -1,5 +1,6 @@
 //! The command line: what was typed, made into what it means. Standard output carries data only.
 
+mod logging;
 mod progress;
 mod replay;
 mod summary;
@@ -7,6 +8,7 @@ mod supervise;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use logging::Level;
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -16,6 +18,19 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// What to log on standard error: this level and those before it.
+    #[arg(
+        long,
+        global = true,
+        // Behind the options of each command.
+        display_order = 100,
+        value_name = "LEVEL",
+        default_value = "warn",
+        env = "DELTAIC_LOG",
+        hide_env_values = true
+    )]
+    log: Level,
 }
 
 #[derive(Subcommand)]
@@ -27,6 +42,7 @@ enum Command {
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    logging::start(cli.log);
     match run_command(&cli.command) {
         Ok(code) => code,
         Err(error) => {

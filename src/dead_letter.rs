@@ -2,6 +2,7 @@
 
 use crate::envelope::BadRecord;
 use crate::error::Error;
+use crate::source::Location;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
@@ -62,6 +63,10 @@ impl DeadLetters {
         };
         let mut line = serde_json::to_vec(&letter).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
-        file.write_all(&line).map_err(failed)
+        file.write_all(&line).map_err(failed)?;
+        // The reason may hold a piece of the record.
+        let &Location { ref topic, partition, offset, .. } = location;
+        tracing::warn!(%topic, partition, offset, "a record that cannot be used was written to the dead letters");
+        Ok(())
     }
 }

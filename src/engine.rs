@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
+use tracing::{debug, info, warn};
 
 /// Batches on their way to the sink.
 const BATCHES: usize = 4;
@@ -139,7 +140,9 @@ impl<V: View> Engine<V> {
     pub fn run(self, sink: &mut impl Sink) -> Result<Report, Error> {
         let started = Instant::now();
         let Engine { view, options, status } = self;
+        info!(view = view.name(), workers = options.workers, inputs = ?options.inputs, "run starts");
         let (catalog, partitions, restarts) = look(&view, &options)?;
+        info!(transactions = catalog.topic_name(Catalog::TRANSACTIONS), ?partitions, "source found");
         let plan = Plan {
             view,
             catalog: catalog.clone(),
@@ -166,7 +169,9 @@ impl<V: View> Engine<V> {
             Some(error) => Err(error),
             None => {
                 sink.finish()?;
-                Ok(report(&status, started))
+                let report = report(&status, started);
+                log_end(&report);
+                Ok(report)
             }
         }
     }
@@ -180,9 +185,24 @@ fn write(batches: Receiver<Batch>, sink: &mut impl Sink, status: &Status) -> Res
     for batch in batches {
         assert_eq!(batch.lower, upper, "batches tile time");
         upper = batch.upper;
-        sink.apply(batch)?;
+        let (lower, touched) = (batch.lower, batch.touched.len());
+        let ack = sink.apply(batch)?;
+        debug!(lower, upper, touched, ?ack, "batch applied");
     }
     Ok(())
+}
+
+fn log_end(report: &Report) {
+    if report.late > 0 {
+        warn!(rows = report.late, "rows came after their transaction had closed without them");
+    }
+    if !report.inexact.is_empty() {
+        let keys = report.inexact.len() as u64 + report.inexact_more;
+        warn!(keys, "keys are inexact");
+    }
+    let exact_at = report.exact_at.map(|lsn| lsn.0);
+    let (transactions, open) = (report.transactions(), report.open.len());
+    info!(exact_at, transactions, open, records = report.records, interrupted = report.interrupted, "run ends");
 }
 
 struct StopOnDrop<'a>(&'a Status);

@@ -141,7 +141,10 @@ impl Status {
 
     /// Ends the run by an error; the first one counts.
     pub(crate) fn fail(&self, error: Error) {
-        lock(&self.error).get_or_insert(error);
+        match &mut *lock(&self.error) {
+            Some(_) => log_another(&error),
+            none => *none = Some(error),
+        }
         self.stop();
     }
 
@@ -168,7 +171,9 @@ impl Status {
 
     /// Notes that the log stops inside a line.
     pub(crate) fn cut(&self) {
-        self.cut.store(true, Relaxed);
+        if !self.cut.swap(true, Relaxed) {
+            tracing::warn!("the log stops inside a line or a compressed frame");
+        }
     }
 
     pub(crate) fn is_cut(&self) -> bool {
@@ -247,5 +252,13 @@ impl UpsertMonitor for TableStatus {
             after,
             cause: InexactCause::ValueNeverSeen,
         });
+    }
+}
+
+fn log_another(error: &Error) {
+    match error {
+        // Its reason may hold a piece of the record.
+        Error::BadRecord(bad) => tracing::error!(location = %bad.location, "another record that cannot be used"),
+        error => tracing::error!(%error, "another error after the one that ends the run"),
     }
 }

@@ -1,8 +1,9 @@
 //! Progress on standard error: a bar on a terminal, a line now and then elsewhere.
 
 use deltaic::{Progress, RunHandle};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
+use std::sync::LazyLock;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,6 +11,14 @@ use std::time::{Duration, Instant};
 /// Between two looks at a terminal, and between two lines elsewhere.
 const BAR_EVERY: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// The bar that is drawn on the terminal, if any is.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+
+/// Writes something else to standard error: the bar is cleared away before, and drawn again below it.
+pub(super) fn beside_bar<T>(write: impl FnOnce() -> T) -> T {
+    BARS.suspend(write)
+}
 
 /// Shows the progress of a run until it is stopped.
 pub(super) struct Watch {
@@ -22,7 +31,7 @@ impl Watch {
         let (done, stopped) = channel();
         let thread = std::thread::spawn(move || {
             let terminal = std::io::stderr().is_terminal();
-            let bar = if terminal { Some(bar()) } else { None };
+            let bar = terminal.then(|| BARS.add(bar()));
             let every = if terminal { BAR_EVERY } else { LINE_EVERY };
             let started = Instant::now();
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
@@ -51,8 +60,9 @@ impl Watch {
 }
 
 fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("[{bar:30}] {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr()).with_style(style.progress_chars("=> "))
+    // What does not fit one line of the terminal is cut off.
+    let style = ProgressStyle::with_template("[{bar:30}] {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::hidden()).with_style(style.progress_chars("=> "))
 }
 
 fn text(progress: &Progress, elapsed: Duration) -> String {

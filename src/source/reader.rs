@@ -142,6 +142,7 @@ impl Reader {
             }
             return self.bad(bad, Lsn(0));
         };
+        tracing::trace!(table = partition.table, partition = partition.number, offset, "record");
         if !self.partitions.contains_key(&partition) {
             facts.push(Fact { partition, offset, kind: FactKind::Start });
         }

@@ -93,6 +93,7 @@ impl Heads {
         if self.runs.len() <= 1 {
             return Ok(Restarts::Known { last_start: None });
         }
+        tracing::warn!(runs = self.runs.len(), "the connector was restarted within the log, which is read once more");
         let mut starts = Starts::default();
         let finder = RunFinder::new();
         log::read(inputs, log::BLOCK_BYTES, |block| {

@@ -19,7 +19,7 @@ const BASE: u64 = 120_972_920;
 const LAST: u64 = 126_403_376;
 
 /// What standard input cannot tell of the example.
-const PARTITIONS: [&str; 6] = [
+pub(super) const PARTITIONS: [&str; 6] = [
     "--partitions",
     "podium.public.users=3",
     "--partitions",
@@ -28,38 +28,38 @@ const PARTITIONS: [&str; 6] = [
     "podium.public.conversation_items=3",
 ];
 
-fn example() -> PathBuf {
+pub(super) fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/podium/log.jsonl.zst")
 }
 
 /// The example's lines.
-static LOG: LazyLock<String> = LazyLock::new(|| {
+pub(super) static LOG: LazyLock<String> = LazyLock::new(|| {
     let bytes = zstd::decode_all(std::fs::File::open(example()).unwrap()).unwrap();
     String::from_utf8(bytes).unwrap()
 });
 
 /// What `replay` prints of the example.
-static DOCUMENTS: LazyLock<String> = LazyLock::new(|| replay(&[], &[&example()]).done().stdout);
+pub(super) static DOCUMENTS: LazyLock<String> = LazyLock::new(|| replay(&[], &[&example()]).done().stdout);
 
 /// What `replay --changes` prints of the example.
-static CHANGES: LazyLock<String> = LazyLock::new(|| replay(&["--changes"], &[&example()]).done().stdout);
+pub(super) static CHANGES: LazyLock<String> = LazyLock::new(|| replay(&["--changes"], &[&example()]).done().stdout);
 
 /// A run that has ended.
-struct Ran {
+pub(super) struct Ran {
     code: Option<i32>,
-    stdout: String,
-    stderr: String,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
 impl Ran {
     /// The run, which must have succeeded.
-    fn done(self) -> Ran {
+    pub(super) fn done(self) -> Ran {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         self
     }
 
     /// Checks that nothing but `message` came of it.
-    fn check_refused(&self, code: i32, message: &str) {
+    pub(super) fn check_refused(&self, code: i32, message: &str) {
         assert_eq!(self.code, Some(code), "{message}: {}", self.stderr);
         assert!(self.stderr.contains(message), "no `{message}` in: {}", self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
@@ -67,7 +67,7 @@ impl Ran {
     }
 
     /// Checks that the summary has a line that starts with these words, whatever the space between them.
-    fn check_summary(&self, line: &str) {
+    pub(super) fn check_summary(&self, line: &str) {
         assert!(self.has_summary(line), "no `{line}` in: {}", self.stderr);
     }
 
@@ -80,18 +80,20 @@ impl Ran {
     }
 
     /// The LSN that the documents are exact at.
-    fn exact_at(&self) -> u64 {
+    pub(super) fn exact_at(&self) -> u64 {
         self.summary()
             .find_map(|line| line.strip_prefix("exact at LSN ")?.parse().ok())
             .unwrap_or_else(|| panic!("{}", self.stderr))
     }
 }
 
-fn deltaic() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_deltaic"))
+pub(super) fn deltaic() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deltaic"));
+    command.env_remove("DELTAIC_LOG");
+    command
 }
 
-fn run(command: &mut Command) -> Ran {
+pub(super) fn run(command: &mut Command) -> Ran {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
@@ -125,7 +127,7 @@ fn replay_stdin(args: &[&str], log: &[u8]) -> Ran {
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-fn file(bytes: &[u8]) -> NamedTempFile {
+pub(super) fn file(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
     file

@@ -12,5 +12,7 @@ mod captures;
 mod command_line;
 mod failures;
 mod generated;
+mod logging;
 mod regressions;
 mod support;
+mod terminal;
