@@ -1,15 +1,18 @@
 //! The command line: what was typed, made into what it means. Standard output carries data only.
 
+mod config;
 mod logging;
 mod progress;
 mod replay;
+mod run;
 mod summary;
 mod supervise;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use logging::Level;
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// A search index that is a query over your Postgres tables, at one committed transaction at every moment.
@@ -37,6 +40,11 @@ struct Cli {
 enum Command {
     /// Replay a log of Debezium records (`kcat -C -J` lines; plain, gzip or zstd) and print the documents as JSON lines.
     Replay(replay::Replay),
+    /// Run a configuration: the log that it names, through its view, into its sink.
+    Run(run::Run),
+    /// Print what a configuration file and --set come to, as TOML: every key, with its default where nobody set it.
+    #[command(after_long_help = config::explained())]
+    Config(config::command::Print),
 }
 
 /// Runs the command line.
@@ -55,6 +63,8 @@ pub(crate) fn main() -> ExitCode {
 fn run_command(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Replay(replay) => replay.run(),
+        Command::Run(run) => run.run(),
+        Command::Config(print) => print.run(),
     }
 }
 
@@ -72,6 +82,17 @@ fn chain(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+/// Writes to standard output. A reader of a pipe that has seen enough is no failure of ours.
+fn printed(data: &[u8]) -> Result<ExitCode> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 #[cfg(test)]

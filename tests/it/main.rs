@@ -10,9 +10,11 @@
 mod bad_records;
 mod captures;
 mod command_line;
+mod config;
 mod failures;
 mod generated;
 mod logging;
 mod regressions;
+mod run;
 mod support;
 mod terminal;

@@ -1,0 +1,121 @@
+//! What the settings mean: the typed configuration, and what a run is made of.
+
+mod read;
+
+use deltaic::dataflows::{ConversationSearch, View};
+use deltaic::{LogInput, Lsn, OnBadRecord, ReplayOptions};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A configuration without mistakes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) source: SourceConfig,
+    /// By the table's name in the view, which is without its schema.
+    pub(crate) tables: BTreeMap<String, TableConfig>,
+    /// The view with its options.
+    pub(crate) view: ConversationSearch,
+    pub(crate) sink: SinkConfig,
+    pub(crate) engine: EngineConfig,
+}
+
+/// `[source]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SourceConfig {
+    pub(crate) files: Vec<LogInput>,
+    pub(crate) prefix: Option<String>,
+    pub(crate) follow: bool,
+    pub(crate) snapshot_complete: bool,
+    pub(crate) allow_partial_base: bool,
+    pub(crate) on_bad_record: OnBadRecord,
+}
+
+/// `[tables.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TableConfig {
+    pub(crate) partitions: Option<u32>,
+}
+
+/// `[[sink]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SinkConfig {
+    /// An embedded index.
+    Tantivy(TantivyConfig),
+    /// JSON lines.
+    JsonLines {
+        /// The file, or standard output.
+        path: Option<PathBuf>,
+        /// Every change, not the documents at the end.
+        changes: bool,
+    },
+}
+
+/// What the index is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TantivyConfig {
+    /// The folder.
+    pub(crate) path: PathBuf,
+    /// The longest that a change waits for its commit; 0 commits each batch.
+    pub(crate) commit_interval_ms: u64,
+    /// So many changed documents force a commit before.
+    pub(crate) commit_changes_max: usize,
+    /// So many bytes of JSON force a commit before.
+    pub(crate) commit_bytes_max: usize,
+    /// Threads that index documents.
+    pub(crate) threads: usize,
+    /// The memory of each of them.
+    pub(crate) thread_bytes: usize,
+}
+
+/// `[engine]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EngineConfig {
+    pub(crate) workers: usize,
+    pub(crate) until: Option<Lsn>,
+    pub(crate) repair_delay_ms: i64,
+}
+
+/// What a run is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunPlan {
+    pub(crate) view: ConversationSearch,
+    pub(crate) options: ReplayOptions,
+    /// Wait for more at the end of the log.
+    pub(crate) follow: bool,
+    pub(crate) sink: SinkConfig,
+}
+
+impl Config {
+    /// Makes a run of it.
+    pub(crate) fn plan(self) -> RunPlan {
+        let Config { source, tables, view, sink, engine } = self;
+        let prefix = source.prefix.clone().unwrap_or_default();
+        let topic = |table: &str| {
+            let named = view.tables().into_iter().find(|known| name_in_view(&known.name) == table);
+            named.map(|known| format!("{prefix}.{}", known.name))
+        };
+        let partitions = tables.iter().filter_map(|(table, config)| Some((topic(table)?, config.partitions?)));
+        let options = ReplayOptions {
+            workers: engine.workers,
+            partitions: partitions.collect(),
+            prefix: source.prefix,
+            until: engine.until,
+            snapshot_complete: source.snapshot_complete,
+            allow_partial_base: source.allow_partial_base,
+            on_bad_record: source.on_bad_record,
+            repair_delay_ms: engine.repair_delay_ms,
+            ..ReplayOptions::new(source.files)
+        };
+        RunPlan { view, options, follow: source.follow, sink }
+    }
+}
+
+/// The names of a view's tables, as a configuration has them.
+pub(super) fn tables_of(view: &impl View) -> Vec<String> {
+    view.tables().iter().map(|table| name_in_view(&table.name).to_owned()).collect()
+}
+
+/// `users` of `public.users`.
+fn name_in_view(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(_, table)| table)
+}

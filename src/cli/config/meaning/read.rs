@@ -1,0 +1,142 @@
+//! From settings to the typed configuration. Nothing fails here: what could has been told as a mistake before.
+
+use super::super::schema::Home;
+use super::super::settings::Settings;
+use super::super::table::{DEAD_LETTER, JSONL, TANTIVY};
+use super::super::value::{DASH, Value};
+use super::{Config, EngineConfig, SinkConfig, SourceConfig, TableConfig, TantivyConfig};
+use deltaic::dataflows::{ConversationSearch, ZeroItems};
+use deltaic::{LogInput, Lsn, OnBadRecord};
+use std::path::PathBuf;
+
+impl Config {
+    /// What settings without mistakes mean.
+    pub(in super::super) fn of(settings: &Settings) -> Config {
+        let [source, view, sink, engine] =
+            [Home::Source, Home::View, Home::Sink(0), Home::Engine].map(|home| Values { settings, home });
+        let tables = settings.homes.keys().filter_map(|home| match home {
+            Home::Table(table) => {
+                let values = Values { settings, home: home.clone() };
+                let partitions = values.integer("partitions").map(|count| number(count) as u32);
+                Some((table.clone(), TableConfig { partitions }))
+            }
+            _ => None,
+        });
+        Config {
+            source: SourceConfig::of(&source),
+            tables: tables.collect(),
+            view: view_of(&view),
+            sink: SinkConfig::of(&sink),
+            engine: EngineConfig {
+                workers: number(engine.integer("workers").expect(SETTLED)) as usize,
+                until: engine.integer("until").map(|lsn| Lsn(number(lsn))),
+                repair_delay_ms: engine.integer("repair_delay_ms").expect(SETTLED),
+            },
+        }
+    }
+}
+
+impl SourceConfig {
+    fn of(source: &Values<'_>) -> SourceConfig {
+        let input = |path: PathBuf| if path.as_os_str() == DASH { LogInput::Stdin } else { LogInput::File(path) };
+        let on_bad_record = match source.text("on_bad_record").expect(SETTLED).as_str() {
+            DEAD_LETTER => OnBadRecord::DeadLetter(source.path("dead_letters").expect(SETTLED)),
+            _ => OnBadRecord::Stop,
+        };
+        SourceConfig {
+            files: source.paths("files").into_iter().map(input).collect(),
+            prefix: source.text("prefix"),
+            follow: source.boolean("follow"),
+            snapshot_complete: source.boolean("snapshot_complete"),
+            allow_partial_base: source.boolean("allow_partial_base"),
+            on_bad_record,
+        }
+    }
+}
+
+fn view_of(view: &Values<'_>) -> ConversationSearch {
+    let zero_items: ZeroItems = view.text("zero_items").expect(SETTLED).parse().expect(SETTLED);
+    let plain = ConversationSearch::default().zero_items(zero_items);
+    view.texts("include").iter().try_fold(plain, |view, column| view.include(column)).expect(SETTLED)
+}
+
+impl SinkConfig {
+    fn of(sink: &Values<'_>) -> SinkConfig {
+        let path = sink.path("path").expect(SETTLED);
+        let count = |name| number(sink.integer(name).expect(SETTLED));
+        match sink.text("kind").expect(SETTLED).as_str() {
+            TANTIVY => SinkConfig::Tantivy(TantivyConfig {
+                path,
+                commit_interval_ms: count("commit_interval_ms"),
+                commit_changes_max: count("commit_changes_max") as usize,
+                commit_bytes_max: count("commit_bytes_max") as usize,
+                threads: count("threads") as usize,
+                thread_bytes: count("thread_bytes") as usize,
+            }),
+            JSONL => SinkConfig::JsonLines {
+                path: Some(path).filter(|path| path.as_os_str() != DASH),
+                changes: sink.boolean("changes"),
+            },
+            other => unreachable!("the table has no kind {other}"),
+        }
+    }
+}
+
+/// Why a value is there: mistakes have been told before.
+const SETTLED: &str = "settings without mistakes have what the table and the rules ask for";
+
+/// A number whose least value is not below zero.
+fn number(integer: i64) -> u64 {
+    u64::try_from(integer).expect(SETTLED)
+}
+
+/// The values of one section.
+struct Values<'a> {
+    settings: &'a Settings,
+    home: Home,
+}
+
+impl Values<'_> {
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.settings.get(&self.home, name).map(|setting| &setting.value)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match self.value(name) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        match self.value(name) {
+            Some(Value::Texts(texts)) => texts.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        match self.value(name) {
+            Some(Value::Path(path)) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
+    fn paths(&self, name: &str) -> Vec<PathBuf> {
+        match self.value(name) {
+            Some(Value::Paths(paths)) => paths.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn boolean(&self, name: &str) -> bool {
+        matches!(self.value(name), Some(Value::Boolean(true)))
+    }
+
+    fn integer(&self, name: &str) -> Option<i64> {
+        match self.value(name) {
+            Some(Value::Integer(integer)) => Some(*integer),
+            _ => None,
+        }
+    }
+}

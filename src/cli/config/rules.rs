@@ -1,0 +1,107 @@
+//! What the keys may not be together. A rule speaks only where the values it is about are there: one that is wrong by
+//! itself has been told already.
+
+use super::mistake::{Mistake, Place, Wrong};
+use super::schema::Home;
+use super::settings::{Setting, Settings};
+use super::table::{DEAD_LETTER, TANTIVY};
+use super::value::{DASH, Value};
+use deltaic::dataflows::ConversationSearch;
+
+/// Notes what breaks a rule.
+pub(crate) fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
+    let mut rules = Rules { settings, mistakes };
+    rules.standard_input();
+    rules.dead_letters();
+    rules.tables();
+    rules.include();
+    rules.sinks();
+}
+
+struct Rules<'a> {
+    settings: &'a Settings,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+impl Rules<'_> {
+    fn standard_input(&mut self) {
+        let Some(files @ Setting { value: Value::Paths(paths), .. }) = self.settings.get(&Home::Source, "files") else {
+            return;
+        };
+        if !paths.iter().any(|path| path.as_os_str() == DASH) {
+            return;
+        }
+        if paths.len() > 1 {
+            self.broken(&files.place, "source.files", "standard input (\"-\") cannot be one of several files");
+        }
+        self.need_prefix(&files.place, "standard input in `source.files`");
+    }
+
+    fn dead_letters(&mut self) {
+        let file = self.settings.get(&Home::Source, "dead_letters");
+        if let Some(Setting { value: Value::Path(path), place }) = file
+            && path.as_os_str() == DASH
+        {
+            self.broken(place, "source.dead_letters", "expected a file; standard output is for documents");
+        }
+        if let Some(Setting { value: Value::Text(text), place }) = self.settings.get(&Home::Source, "on_bad_record")
+            && text == DEAD_LETTER
+            && !self.settings.is_named(&Home::Source, "dead_letters")
+        {
+            let needs = format!("`source.on_bad_record` = \"{DEAD_LETTER}\"");
+            self.needed(place, "source.dead_letters", needs);
+        }
+    }
+
+    /// Partitions are of topics, whose names begin with the prefix.
+    fn tables(&mut self) {
+        for home in self.settings.homes.keys().filter(|home| matches!(home, Home::Table(_))) {
+            if let Some(partitions) = self.settings.get(home, "partitions") {
+                self.need_prefix(&partitions.place, &format!("`{home}.partitions`"));
+            }
+        }
+    }
+
+    fn include(&mut self) {
+        let Some(Setting { value: Value::Texts(columns), place }) = self.settings.get(&Home::View, "include") else {
+            return;
+        };
+        let mut view = ConversationSearch::default();
+        for column in columns {
+            match view.clone().include(column) {
+                Ok(with) => view = with,
+                Err(error) => self.broken(place, "view.include", &error.to_string()),
+            }
+        }
+    }
+
+    fn sinks(&mut self) {
+        for (home, place) in &self.settings.homes {
+            if let Home::Sink(1..) = home {
+                self.broken(place, &home.to_string(), "one sink too many; documents go to one");
+            }
+            if let Some(Setting { value: Value::Path(path), place }) = self.settings.get(home, "path")
+                && path.as_os_str() == DASH
+                && self.settings.sink_kind(home) == Some(TANTIVY)
+            {
+                self.broken(place, &format!("{home}.path"), "an index is a folder; \"-\" is standard output");
+            }
+        }
+    }
+
+    fn need_prefix(&mut self, place: &Place, what: &str) {
+        if !self.settings.is_named(&Home::Source, "prefix") {
+            self.needed(place, "source.prefix", what.to_owned());
+        }
+    }
+
+    fn needed(&mut self, place: &Place, key: &str, needs: String) {
+        let wrong = Wrong::Needed { key: key.to_owned(), needs };
+        self.mistakes.push(Mistake { place: place.clone(), wrong });
+    }
+
+    fn broken(&mut self, place: &Place, key: &str, rule: &str) {
+        let wrong = Wrong::Rule { key: key.to_owned(), rule: rule.to_owned() };
+        self.mistakes.push(Mistake { place: place.clone(), wrong });
+    }
+}

@@ -1,0 +1,66 @@
+//! `--set KEY=VALUE`. The value is TOML; what is no TOML, and what is none of the right form for a text, is taken as a
+//! bare text. `sink.path` is `sink.0.path` where there is one sink.
+
+use super::definition::Kind;
+use super::given::{Given, Raw};
+use super::mistake::{Place, Wrong};
+use super::schema::{Home, Key, Schema};
+use std::path::PathBuf;
+
+/// Reads one `--set`, for a file that has this many sinks. Its paths are relative to the current folder.
+pub(crate) fn parse(schema: &Schema, sinks: usize, text: &str) -> Result<Given, Wrong> {
+    let Some((path, value)) = text.split_once('=') else { return Err(no_value(schema, sinks, text)) };
+    let key = key(schema, sinks, path.trim())?;
+    let written = value.trim().to_owned();
+    let raw = raw(key.definition.kind, &written);
+    Ok(Given { key, raw, written, place: Place::Set, folder: PathBuf::new() })
+}
+
+/// Shows nothing but a key: the text may be a value whose key was forgotten.
+fn no_value(schema: &Schema, sinks: usize, text: &str) -> Wrong {
+    match key(schema, sinks, text.trim()) {
+        Ok(key) => rule(&key.to_string(), format!("no value; write --set {key}=VALUE")),
+        Err(_) => Wrong::Set { rule: "a --set has no `=`; write --set KEY=VALUE".to_owned() },
+    }
+}
+
+fn raw(kind: Kind, text: &str) -> Raw {
+    let bare = || Raw::Text(text.to_owned());
+    match (kind, Raw::parse(text)) {
+        (Kind::Text | Kind::Path | Kind::Choice(_), Some(Raw::Text(text))) => Raw::Text(text),
+        (Kind::Text | Kind::Path | Kind::Choice(_), _) => bare(),
+        // One text is a list of one.
+        (Kind::Texts | Kind::Paths, Some(Raw::Text(text))) => Raw::Texts(vec![text]),
+        (Kind::Texts | Kind::Paths, None) if !text.starts_with('[') => Raw::Texts(vec![text.to_owned()]),
+        (_, parsed) => parsed.unwrap_or_else(bare),
+    }
+}
+
+fn key(schema: &Schema, sinks: usize, path: &str) -> Result<Key, Wrong> {
+    let parts: Vec<&str> = path.split('.').map(str::trim).collect();
+    match parts[..] {
+        ["source", name] => schema.key(&Home::Source, name),
+        ["view", name] => schema.key(&Home::View, name),
+        ["engine", name] => schema.key(&Home::Engine, name),
+        ["tables", table, name] => schema.key(&schema.table(table)?, name),
+        ["sink", name] if sinks <= 1 => schema.key(&Home::Sink(0), name),
+        ["sink", name] => {
+            schema.key(&Home::Sink(0), name)?;
+            Err(rule(path, format!("there are {sinks} sinks; say which, as in `sink.0.{name}`")))
+        }
+        ["sink", at, name] => match at.parse::<usize>() {
+            Ok(at) if at < sinks.max(1) => schema.key(&Home::Sink(at), name),
+            Ok(_) => Err(rule(path, format!("there is no sink {at}; they are counted from 0, and there are {sinks}"))),
+            Err(_) => Err(rule(path, format!("`{at}` is no sink's number; write `sink.0.{name}`"))),
+        },
+        ["source" | "view" | "engine" | "tables" | "sink", ..] => {
+            Err(rule(path, "expected SECTION.KEY, tables.NAME.KEY or sink.N.KEY".to_owned()))
+        }
+        [section, ..] => Err(schema.no_section(section, parts.len() > 1)),
+        [] => Err(schema.no_section("", false)),
+    }
+}
+
+fn rule(key: &str, rule: String) -> Wrong {
+    Wrong::Rule { key: key.to_owned(), rule }
+}

@@ -1,0 +1,135 @@
+//! The values of all keys, from everybody who may set one.
+//!
+//! ```text
+//!   option of the command  >  --set  >  file  >  default
+//! ```
+//!
+//! Whoever is overruled must still make sense: a mistake in a file is told though `--set` gives another value.
+
+use super::definition::{Fallback, Section};
+use super::given::{Given, Raw};
+use super::mistake::{Mistake, Place, Wrong};
+use super::schema::{Home, Key, Schema};
+use super::value::{self, Value};
+use super::variables::Environment;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What a key is set to, and by whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) value: Value,
+    pub(crate) place: Place,
+}
+
+/// The values of a whole configuration.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) schema: Schema,
+    /// The sections there are, in order, and where they begin.
+    pub(crate) homes: BTreeMap<Home, Place>,
+    values: BTreeMap<Home, BTreeMap<&'static str, Setting>>,
+    /// The keys that somebody set, rightly or wrongly.
+    named: BTreeSet<(Home, &'static str)>,
+}
+
+impl Settings {
+    /// Settles every key. `homes` are the file's sections, `given` goes from the weakest to the strongest. A key whose
+    /// value is wrong is left out, and the mistake noted.
+    pub(crate) fn settle(
+        schema: Schema,
+        file: &str,
+        homes: Vec<(Home, Place)>,
+        given: Vec<Given>,
+        environment: Environment<'_>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Settings {
+        let homes: BTreeMap<Home, Place> = homes.into_iter().collect();
+        let mut settings = Settings { schema, homes, values: BTreeMap::new(), named: BTreeSet::new() };
+        // What must be there, be it empty.
+        for home in [Home::Source, Home::View, Home::Sink(0), Home::Engine] {
+            settings.homes.entry(home).or_insert_with(|| Place::File(file.to_owned()));
+        }
+        for given in given {
+            let (home, name) = (given.key.home.clone(), given.key.definition.name);
+            settings.named.insert((home.clone(), name));
+            settings.homes.entry(home.clone()).or_insert_with(|| Place::File(file.to_owned()));
+            match value::read(&given, environment) {
+                Ok(value) => settings.set(home, name, Setting { value, place: given.place }),
+                Err(wrong) => mistakes.push(Mistake { place: given.place, wrong }),
+            }
+        }
+        settings.only(mistakes);
+        settings.fall_back(mistakes);
+        settings
+    }
+
+    /// Keys that this kind of sink does not have.
+    fn only(&self, mistakes: &mut Vec<Mistake>) {
+        for home in self.homes.keys() {
+            let Some(kind) = self.sink_kind(home) else { continue };
+            for definition in self.schema.of(home.section()) {
+                let other = definition.only.filter(|only| *only != kind);
+                if let (Some(only), Some(setting)) = (other, self.get(home, definition.name)) {
+                    let rule = format!("a sink of kind \"{kind}\" has no such key; one of kind \"{only}\" has");
+                    let key = Key { home: home.clone(), definition }.to_string();
+                    mistakes.push(Mistake { place: setting.place.clone(), wrong: Wrong::Rule { key, rule } });
+                }
+            }
+        }
+    }
+
+    fn fall_back(&mut self, mistakes: &mut Vec<Mistake>) {
+        for (home, place) in self.homes.clone() {
+            for definition in self.schema.of(home.section()) {
+                if self.is_named(&home, definition.name)
+                    || definition.only.is_some_and(|only| self.sink_kind(&home) != Some(only))
+                {
+                    continue;
+                }
+                let key = Key { home: home.clone(), definition };
+                match definition.fallback {
+                    Fallback::Unset(_) => {}
+                    Fallback::Required => {
+                        let wrong = Wrong::Missing { key: key.to_string(), heading: home.heading() };
+                        mistakes.push(Mistake { place: place.clone(), wrong });
+                    }
+                    Fallback::Is(written) => {
+                        let value = default(key, written);
+                        self.set(home.clone(), definition.name, Setting { value, place: Place::Default });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The kind of the sink that `home` is.
+    pub(crate) fn sink_kind(&self, home: &Home) -> Option<&str> {
+        match (home.section(), self.get(home, "kind")?) {
+            (Section::Sink, Setting { value: Value::Text(kind), .. }) => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// What the key is set to, if it has a value.
+    pub(crate) fn get(&self, home: &Home, name: &str) -> Option<&Setting> {
+        self.values.get(home)?.get(name)
+    }
+
+    /// Whether somebody set the key, be it to a wrong value.
+    pub(crate) fn is_named(&self, home: &Home, name: &'static str) -> bool {
+        self.named.contains(&(home.clone(), name))
+    }
+
+    fn set(&mut self, home: Home, name: &'static str, setting: Setting) {
+        self.values.entry(home).or_default().insert(name, setting);
+    }
+}
+
+/// The value of a default, which is TOML that the table holds.
+pub(crate) fn default(key: Key, written: &'static str) -> Value {
+    let raw = Raw::parse(written).unwrap_or(Raw::Other);
+    let place = Place::Default;
+    let given = Given { key, raw, written: written.to_owned(), place, folder: PathBuf::new() };
+    value::read(&given, &|_| None).expect("the table's defaults fit their kinds, as a test checks")
+}

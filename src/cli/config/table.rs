@@ -1,0 +1,239 @@
+//! The keys of the configuration, all of them, each once. The parser, `--set`, the options of `deltaic run`, its help,
+//! the man page and `deltaic config` follow from this table.
+
+use super::definition::{Definition, Fallback, Kind, Section};
+
+/// The kinds of sources.
+pub(crate) const LOG: &str = "log";
+
+/// The kinds of sinks.
+pub(crate) const TANTIVY: &str = "tantivy";
+pub(crate) const JSONL: &str = "jsonl";
+
+/// What `source.on_bad_record` may be.
+pub(crate) const STOP: &str = "stop";
+pub(crate) const DEAD_LETTER: &str = "dead-letter";
+
+const fn key(section: Section, name: &'static str, kind: Kind, fallback: Fallback, about: &'static str) -> Definition {
+    Definition { section, name, kind, unit: None, fallback, flag: None, only: None, secret: false, about }
+}
+
+const fn from(min: i64) -> Kind {
+    Kind::Integer { min, max: i64::MAX }
+}
+
+/// In the order in which they are explained and printed.
+pub(crate) const DEFINITIONS: &[Definition] = &[
+    key(
+        Section::Source,
+        "kind",
+        Kind::Choice(&[LOG]),
+        Fallback::Required,
+        "Where records come from: a log, which is what `kcat -C -J` prints.",
+    ),
+    key(
+        Section::Source,
+        "files",
+        Kind::Paths,
+        Fallback::Required,
+        "The log's files in order, plain, gzip or zstd; or \"-\" alone for standard input.",
+    ),
+    Definition {
+        flag: Some("prefix"),
+        ..key(
+            Section::Source,
+            "prefix",
+            Kind::Text,
+            Fallback::Unset("the one in the log"),
+            "The connector's topic.prefix. Standard input and [tables.NAME] need it.",
+        )
+    },
+    Definition {
+        flag: Some("follow"),
+        ..key(
+            Section::Source,
+            "follow",
+            Kind::Boolean,
+            Fallback::Is("false"),
+            "Wait for more at the end of the log instead of ending the run. Reserved: a run with it is refused so far.",
+        )
+    },
+    Definition {
+        flag: Some("snapshot-complete"),
+        ..key(
+            Section::Source,
+            "snapshot_complete",
+            Kind::Boolean,
+            Fallback::Is("false"),
+            "You know that the log holds all of the initial snapshot, though some partition shows no change after it.",
+        )
+    },
+    Definition {
+        flag: Some("allow-partial-base"),
+        ..key(
+            Section::Source,
+            "allow_partial_base",
+            Kind::Boolean,
+            Fallback::Is("false"),
+            "Go on without an initial snapshot. Rows from before the log are then missing, and the summary says so.",
+        )
+    },
+    key(
+        Section::Source,
+        "on_bad_record",
+        Kind::Choice(&[STOP, DEAD_LETTER]),
+        Fallback::Is("\"stop\""),
+        "What to do with a record that cannot be used: end the run, or append it to dead_letters and go on.",
+    ),
+    key(
+        Section::Source,
+        "dead_letters",
+        Kind::Path,
+        Fallback::Unset("none"),
+        "The file of the records that cannot be used, a JSON line each. on_bad_record = \"dead-letter\" needs it.",
+    ),
+    Definition {
+        unit: Some("partitions"),
+        ..key(
+            Section::Tables,
+            "partitions",
+            Kind::Integer { min: 1, max: u32::MAX as i64 },
+            Fallback::Unset("what the log shows"),
+            "How many partitions the table's topic has, for standard input and for a log that lacks a partition.",
+        )
+    },
+    key(
+        Section::View,
+        "name",
+        Kind::Choice(&["conversation_search"]),
+        Fallback::Required,
+        "Which view of the tables the documents are.",
+    ),
+    key(
+        Section::View,
+        "zero_items",
+        Kind::Choice(&["absent", "needs_review_invite"]),
+        Fallback::Is("\"absent\""),
+        "What becomes of an open conversation without items: no document, or one at this step.",
+    ),
+    key(
+        Section::View,
+        "include",
+        Kind::Texts,
+        Fallback::Is("[]"),
+        "Columns that documents carry beyond their own, as \"users.COLUMN\" or \"conversations.COLUMN\".",
+    ),
+    key(
+        Section::Sink,
+        "kind",
+        Kind::Choice(&[TANTIVY, JSONL]),
+        Fallback::Required,
+        "Where documents go: an embedded search index, or JSON lines.",
+    ),
+    key(
+        Section::Sink,
+        "path",
+        Kind::Path,
+        Fallback::Required,
+        "The index's folder, or the file of JSON lines, which is written anew (\"-\" for standard output).",
+    ),
+    Definition {
+        only: Some(JSONL),
+        ..key(
+            Section::Sink,
+            "changes",
+            Kind::Boolean,
+            Fallback::Is("false"),
+            "Write every change of a document with its LSN, instead of the documents at the end.",
+        )
+    },
+    Definition {
+        unit: Some("milliseconds"),
+        only: Some(TANTIVY),
+        ..key(
+            Section::Sink,
+            "commit_interval_ms",
+            from(0),
+            Fallback::Is("50"),
+            "The longest that a change waits for its commit; 0 commits each batch. Whichever of this and the two limits is \
+             reached first counts.",
+        )
+    },
+    Definition {
+        unit: Some("changed documents"),
+        only: Some(TANTIVY),
+        ..key(
+            Section::Sink,
+            "commit_changes_max",
+            from(1),
+            Fallback::Is("20000"),
+            "A commit as soon as it has so many changes. A batch is never split, so a commit may have more.",
+        )
+    },
+    Definition {
+        unit: Some("bytes"),
+        only: Some(TANTIVY),
+        ..key(
+            Section::Sink,
+            "commit_bytes_max",
+            from(1),
+            Fallback::Is("33554432"),
+            "A commit as soon as its documents have so many bytes of JSON. A batch is never split.",
+        )
+    },
+    Definition {
+        unit: Some("threads"),
+        only: Some(TANTIVY),
+        ..key(
+            Section::Sink,
+            "threads",
+            Kind::Integer { min: 1, max: 8 },
+            Fallback::Is("1"),
+            "Threads that index documents. More of them make more, smaller segments.",
+        )
+    },
+    Definition {
+        unit: Some("bytes"),
+        only: Some(TANTIVY),
+        ..key(
+            Section::Sink,
+            "thread_bytes",
+            // What Tantivy takes for a thread of its writer.
+            Kind::Integer { min: 15_000_000, max: 4_000_000_000 },
+            Fallback::Is("64000000"),
+            "The memory in which each of those threads gathers documents before it writes them out.",
+        )
+    },
+    Definition {
+        unit: Some("threads"),
+        flag: Some("workers"),
+        ..key(
+            Section::Engine,
+            "workers",
+            Kind::Integer { min: 1, max: 256 },
+            Fallback::Is("1"),
+            "Worker threads. The output does not depend on it.",
+        )
+    },
+    Definition {
+        unit: Some("LSN"),
+        flag: Some("until"),
+        ..key(
+            Section::Engine,
+            "until",
+            from(0),
+            Fallback::Unset("the end of the log"),
+            "Stop at the last transaction that ends at or before this LSN (a number, as in Debezium's records).",
+        )
+    },
+    Definition {
+        unit: Some("milliseconds"),
+        ..key(
+            Section::Engine,
+            "repair_delay_ms",
+            from(0),
+            Fallback::Is("10000"),
+            "How far the stream must be past the reading of a blocking snapshot's row before the row may repair.",
+        )
+    },
+];

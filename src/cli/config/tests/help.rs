@@ -1,0 +1,64 @@
+//! What the help says, word for word, of some keys of every kind.
+
+use super::super::help::keys;
+use super::*;
+
+#[test]
+fn a_key_is_explained_with_what_it_takes_its_unit_its_default_and_its_option() {
+    let text = keys(&schema());
+    for expected in [
+        "
+  [source]
+    kind
+      Where records come from: a log, which is what `kcat -C -J`
+      prints.
+      [\"log\"; required]
+    files
+      The log's files in order, plain, gzip or zstd; or \"-\" alone for
+      standard input.
+      [a list of one path or more; required]
+",
+        "
+    follow
+      Wait for more at the end of the log instead of ending the run.
+      Reserved: a run with it is refused so far.
+      [true or false; default: false; option: --follow]
+",
+        "
+  [tables.NAME]
+    NAME is a table of the view: users, conversations.
+    partitions
+",
+        "
+    commit_interval_ms
+      The longest that a change waits for its commit; 0 commits each
+      batch. Whichever of this and the two limits is reached first
+      counts.
+      [a whole number from 0 on; unit: milliseconds; default: 50; only
+      for kind = \"tantivy\"]
+",
+        "
+    password
+      The server's password.
+      [a text that is not empty; default: none; secret]
+",
+        "
+    until
+      Stop at the last transaction that ends at or before this LSN (a
+      number, as in Debezium's records).
+      [a whole number from 0 on; unit: LSN; default: the end of the
+      log; option: --until]
+",
+    ] {
+        assert!(text.contains(expected), "no {expected} in {text}");
+    }
+    assert!(text.lines().all(|line| line.len() <= 70 && line.trim_end() == line), "{text}");
+}
+
+#[test]
+fn no_key_is_left_out() {
+    let text = super::super::explained();
+    for definition in DEFINITIONS {
+        assert!(text.contains(&format!("\n    {}\n", definition.name)), "{}", definition.path());
+    }
+}

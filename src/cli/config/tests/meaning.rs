@@ -1,0 +1,95 @@
+//! Settings to what runs.
+
+use super::super::meaning::{Config, RunPlan, SinkConfig, TantivyConfig};
+use super::*;
+use deltaic::dataflows::{ConversationSearch, ZeroItems};
+use deltaic::{LogInput, Lsn, OnBadRecord, ReplayOptions};
+
+fn plan(text: &str, set: &[&str]) -> RunPlan {
+    Config::of(&settle(text, set, &[]).unwrap()).plan()
+}
+
+#[test]
+fn the_least_is_a_replay_with_every_default() {
+    let options = ReplayOptions::new(vec![LogInput::File("dir/log.jsonl".into())]);
+    let sink = SinkConfig::JsonLines { path: None, changes: false };
+    assert_eq!(plan(LEAST, &[]), RunPlan { view: ConversationSearch::default(), options, follow: false, sink });
+}
+
+#[test]
+fn every_key_means_something() {
+    let text = "
+[source]
+kind = \"log\"
+files = [\"a\", \"/b\"]
+prefix = \"podium\"
+follow = true
+snapshot_complete = true
+allow_partial_base = true
+on_bad_record = \"dead-letter\"
+dead_letters = \"letters\"
+[tables.users]
+partitions = 3
+[view]
+name = \"conversation_search\"
+zero_items = \"needs_review_invite\"
+include = [\"users.name\", \"conversations.subject\"]
+[[sink]]
+kind = \"tantivy\"
+path = \"index\"
+commit_interval_ms = 20
+commit_changes_max = 7
+commit_bytes_max = 8
+threads = 2
+thread_bytes = 20000000
+[engine]
+workers = 4
+until = 9
+repair_delay_ms = 5
+";
+    let view = ConversationSearch::default().zero_items(ZeroItems::NeedsReviewInvite);
+    let expected = RunPlan {
+        view: view.include("users.name").unwrap().include("conversations.subject").unwrap(),
+        options: ReplayOptions {
+            workers: 4,
+            prefix: Some("podium".to_owned()),
+            partitions: [("podium.public.users".to_owned(), 3)].into(),
+            until: Some(Lsn(9)),
+            snapshot_complete: true,
+            allow_partial_base: true,
+            on_bad_record: OnBadRecord::DeadLetter("dir/letters".into()),
+            repair_delay_ms: 5,
+            ..ReplayOptions::new(vec![LogInput::File("dir/a".into()), LogInput::File("/b".into())])
+        },
+        follow: true,
+        sink: SinkConfig::Tantivy(TantivyConfig {
+            path: "dir/index".into(),
+            commit_interval_ms: 20,
+            commit_changes_max: 7,
+            commit_bytes_max: 8,
+            threads: 2,
+            thread_bytes: 20_000_000,
+        }),
+    };
+    assert_eq!(plan(text, &[]), expected);
+    // Nothing of it is a key's default, so a key that is not read would show.
+    let named = DEFINITIONS.iter().filter(|definition| definition.name != "changes");
+    assert!(named.into_iter().all(|definition| text.contains(&format!("\n{} = ", definition.name))));
+}
+
+#[test]
+fn json_lines_go_to_a_file_or_to_standard_output() {
+    let set = ["sink.path=out.jsonl", "sink.changes=true"];
+    assert_eq!(plan(LEAST, &set).sink, SinkConfig::JsonLines { path: Some("out.jsonl".into()), changes: true });
+}
+
+#[test]
+fn standard_input_is_one_log() {
+    assert_eq!(plan(LEAST, &["source.files=-", "source.prefix=p"]).options.inputs, [LogInput::Stdin]);
+}
+
+#[test]
+fn the_view_names_the_tables() {
+    let tables = super::super::meaning::tables_of(&ConversationSearch::default());
+    assert_eq!(tables, ["users", "conversations", "conversation_items"]);
+}

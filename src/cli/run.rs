@@ -1,0 +1,121 @@
+//! `deltaic run`: what was typed, the run that it asks for, and the sink that it runs into.
+
+use super::config::{self, Config, ConfigArgs, ConfigError, Flags, RunPlan, SinkConfig, TantivyConfig};
+use super::{replay, wrong_usage};
+use anyhow::{Context, Result};
+use clap::Args;
+use deltaic::Engine;
+use deltaic::dataflows::ConversationSearch;
+use std::fs::File;
+use std::io;
+use std::process::ExitCode;
+
+/// What was typed.
+#[derive(Args)]
+#[command(after_long_help = config::explained())]
+pub(super) struct Run {
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// A run that a configuration may ask for and that cannot be had.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum NotYet {
+    #[error("`source.follow`: a log cannot be followed yet; without it the run ends with the log")]
+    Follow,
+    #[error("`sink.0.kind`: the index of kind \"tantivy\" cannot be written yet; kind \"jsonl\" can")]
+    Index,
+}
+
+impl Run {
+    /// Runs the configuration. One that cannot be used is wrong usage.
+    pub(super) fn run(&self) -> Result<ExitCode> {
+        let plan = match self.plan() {
+            Ok(plan) => plan,
+            Err(error) => return Ok(wrong_usage("run", &error)),
+        };
+        match start(plan) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => error.downcast::<NotYet>().map(|not_yet| wrong_usage("run", &not_yet)),
+        }
+    }
+
+    /// Reads the configuration and says what to run.
+    fn plan(&self) -> Result<RunPlan, ConfigError> {
+        Ok(Config::read(&self.config, &self.flags)?.plan())
+    }
+}
+
+fn start(plan: RunPlan) -> Result<()> {
+    let RunPlan { view, options, follow, sink } = plan;
+    if follow {
+        return Err(NotYet::Follow.into());
+    }
+    let engine = Engine::replay(view, options);
+    match sink {
+        SinkConfig::Tantivy(index) => into_index(engine, &index),
+        SinkConfig::JsonLines { path: None, changes } => replay::write_lines(engine, changes, io::stdout()),
+        SinkConfig::JsonLines { path: Some(path), changes } => {
+            let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+            replay::write_lines(engine, changes, file)
+        }
+    }
+}
+
+/// Runs it into the embedded index.
+fn into_index(_engine: Engine<ConversationSearch>, _index: &TantivyConfig) -> Result<()> {
+    Err(NotYet::Index.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, FromArgMatches};
+    use deltaic::{LogInput, Lsn};
+
+    fn run(args: &[&str]) -> Result<Run, clap::Error> {
+        let command = Run::augment_args(Command::new("run"));
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/podium.toml");
+        Run::from_arg_matches(&command.try_get_matches_from([&["run", example], args].concat())?)
+    }
+
+    fn plan(args: &[&str]) -> RunPlan {
+        run(args).unwrap().plan().unwrap()
+    }
+
+    #[test]
+    fn the_example_is_a_run() {
+        let plan = plan(&[]);
+        let log = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/podium/log.jsonl.zst");
+        assert_eq!(plan.options.inputs, [LogInput::File(log.into())]);
+        assert!(!plan.follow);
+    }
+
+    #[test]
+    fn options_and_set_go_over_the_file() {
+        let over = plan(&["--follow", "--workers", "3", "--until=9", "--set", "engine.workers=2"]);
+        assert_eq!((over.options.workers, over.options.until, over.follow), (3, Some(Lsn(9)), true));
+        let over = plan(&["--follow=false", "--set", "source.follow=true", "--set", "source.prefix=a"]);
+        assert_eq!((over.options.prefix.as_deref(), over.follow), (Some("a"), false));
+        let over = plan(&["--prefix", "2024", "--snapshot-complete", "--allow-partial-base"]);
+        assert_eq!(over.options.prefix.as_deref(), Some("2024"));
+        assert!(over.options.snapshot_complete && over.options.allow_partial_base);
+    }
+
+    #[test]
+    fn what_an_option_may_not_be_is_told_as_of_every_key() {
+        let error = run(&["--workers", "0"]).unwrap().plan().unwrap_err().to_string();
+        assert_eq!(error, "`engine.workers` in --workers is `0`; expected a whole number from 1 to 256");
+        assert!(run(&["--no-such-flag"]).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_had_yet_is_an_error_of_its_own() {
+        for (args, expected) in [(&["--follow"][..], NotYet::Follow), (&[], NotYet::Index)] {
+            assert_eq!(start(plan(args)).unwrap_err().downcast::<NotYet>().unwrap(), expected);
+        }
+    }
+}
