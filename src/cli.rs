@@ -2,6 +2,7 @@
 
 mod config;
 mod logging;
+mod manual;
 mod progress;
 mod replay;
 mod run;
@@ -45,6 +46,10 @@ enum Command {
     /// Print what a configuration file and --set come to, as TOML: every key, with its default where nobody set it.
     #[command(after_long_help = config::explained())]
     Config(config::command::Print),
+    /// Print the completions of a shell.
+    Completions(manual::Completions),
+    /// Print a manual page, or write the pages of all commands to a folder.
+    Man(manual::Man),
 }
 
 /// Runs the command line.
@@ -65,6 +70,8 @@ fn run_command(command: &Command) -> Result<ExitCode> {
         Command::Replay(replay) => replay.run(),
         Command::Run(run) => run.run(),
         Command::Config(print) => print.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }
 

@@ -14,6 +14,7 @@ mod config;
 mod failures;
 mod generated;
 mod logging;
+mod manual;
 mod regressions;
 mod run;
 mod support;
