@@ -6,7 +6,9 @@ mod summary;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use deltaic::dataflows::{ConversationSearch, Document, DocumentId, OptionError};
-use deltaic::{ChangeLines, Engine, Error, FinalLines, LogInput, Lsn, OnBadRecord, ReplayOptions, Report, RunHandle};
+use deltaic::{
+    ChangeLines, Engine, Error, FinalLines, LogInput, Lsn, OnBadRecord, ReplayOptions, Report, RunHandle, SinkError,
+};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -179,7 +181,7 @@ fn watched(handle: &RunHandle, run: impl FnOnce() -> Result<Report, Error>) -> R
     watch.stop();
     match report {
         // The reader of a pipe has seen enough: no failure of ours.
-        Err(Error::Sink(error)) if error.0.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(Error::Sink(SinkError::Write(error))) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
     }
 }

@@ -6,7 +6,8 @@ use crate::envelope::codecs;
 use crate::error::Error;
 use crate::render::Plan;
 use crate::report::Report;
-use crate::sink::{Batch, Sink};
+use crate::sink::Sink;
+use crate::sink::drive::{Driven, drive};
 use crate::source::catalog::Catalog;
 use crate::source::feed;
 use crate::source::log::{self, LogInput};
@@ -17,7 +18,7 @@ use crate::worker;
 use dataflows::View;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 /// Batches on their way to the sink.
@@ -139,6 +140,10 @@ impl<V: View> Engine<V> {
     pub fn run(self, sink: &mut impl Sink) -> Result<Report, Error> {
         let started = Instant::now();
         let Engine { view, options, status } = self;
+        let held = sink.frontier();
+        if let Some(until) = options.until.filter(|until| until.time(Epoch::default()) + 1 < held) {
+            return Err(Error::UntilBeforeSink { until, sink: Lsn::of_time(held - 1) });
+        }
         let (catalog, partitions, restarts) = look(&view, &options)?;
         let plan = Plan {
             view,
@@ -159,30 +164,21 @@ impl<V: View> Engine<V> {
         let inlets = feed::start(options.inputs, options.block_bytes, &catalog, workers, workers);
         let (batches_in, batches) = sync_channel(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
-        let written = write(batches, sink, &status);
+        let driven = {
+            // However it ends, by a panic of the sink too, the workers then find the channel closed and stop.
+            let _stop = StopOnDrop(&status);
+            drive(batches, sink)
+        };
         worker::join(guards)?;
-        written?;
+        let driven = driven?;
         match status.take_error() {
             Some(error) => Err(error),
             None => {
                 sink.finish()?;
-                Ok(report(&status, started))
+                Ok(report(&status, driven, started))
             }
         }
     }
-}
-
-/// Gives the sink its batches until there are no more. However it ends, by a panic of the sink too, the workers then find
-/// the channel closed and stop.
-fn write(batches: Receiver<Batch>, sink: &mut impl Sink, status: &Status) -> Result<(), Error> {
-    let _stop = StopOnDrop(status);
-    let mut upper = 0;
-    for batch in batches {
-        assert_eq!(batch.lower, upper, "batches tile time");
-        upper = batch.upper;
-        sink.apply(batch)?;
-    }
-    Ok(())
 }
 
 struct StopOnDrop<'a>(&'a Status);
@@ -247,7 +243,7 @@ fn only_prefix(heads: &Heads) -> Result<String, Error> {
     }
 }
 
-fn report(status: &Status, started: Instant) -> Report {
+fn report(status: &Status, driven: Driven, started: Instant) -> Report {
     let align = status.align();
     let counters = &status.counters;
     let mut inexact = status.take_inexact();
@@ -259,6 +255,8 @@ fn report(status: &Status, started: Instant) -> Report {
         closed_by_counts: align.closed_by_counts,
         closed_by_progress: align.closed_by_progress,
         open: align.open,
+        resumed_at: driven.held.checked_sub(1).map(Lsn::of_time),
+        touched: driven.touched,
         records: counters.records_read(),
         redelivered: counters.rows_redelivered(),
         late: counters.rows_late(),

@@ -20,6 +20,11 @@ pub struct Report {
     pub closed_by_progress: u64,
     /// Transactions whose END was read and that did not close.
     pub open: Vec<OpenTransaction>,
+    /// The sink held everything up to this LSN from an earlier run, and was given nothing of it; `None` if it was empty.
+    /// Where it is above `exact_at`, the log ends before what the sink holds, and the sink is as it was.
+    pub resumed_at: Option<Lsn>,
+    /// Changes of documents that the sink was given: zero if it held everything.
+    pub touched: u64,
     /// Records read.
     pub records: u64,
     /// Rows that had been delivered before and changed nothing.
