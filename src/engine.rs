@@ -6,8 +6,8 @@ use crate::envelope::codecs;
 use crate::error::Error;
 use crate::render::Plan;
 use crate::report::Report;
-use crate::sink::Sink;
 use crate::sink::drive::{Driven, drive};
+use crate::sink::{Identity, Sink};
 use crate::source::catalog::Catalog;
 use crate::source::feed;
 use crate::source::log::{self, LogInput};
@@ -140,11 +140,12 @@ impl<V: View> Engine<V> {
     pub fn run(self, sink: &mut impl Sink) -> Result<Report, Error> {
         let started = Instant::now();
         let Engine { view, options, status } = self;
+        let Known { prefix, catalog, partitions, restarts } = look(&view, &options)?;
+        sink.start(&identity(&view, &prefix, &options))?;
         let held = sink.frontier();
         if let Some(until) = options.until.filter(|until| until.time(Epoch::default()) + 1 < held) {
             return Err(Error::UntilBeforeSink { until, sink: Lsn::of_time(held - 1) });
         }
-        let (catalog, partitions, restarts) = look(&view, &options)?;
         let plan = Plan {
             view,
             catalog: catalog.clone(),
@@ -172,13 +173,27 @@ impl<V: View> Engine<V> {
         worker::join(guards)?;
         let driven = driven?;
         match status.take_error() {
-            Some(error) => Err(error),
+            Some(error) => {
+                // What was given before the error is exact: it is kept, and the next run goes on from there.
+                sink.flush()?;
+                Err(error)
+            }
             None => {
                 sink.finish()?;
                 Ok(report(&status, driven, started))
             }
         }
     }
+}
+
+/// What the documents of a run are of.
+fn identity(view: &impl View, prefix: &str, options: &ReplayOptions) -> Identity {
+    let mut identity = Identity::new(view, prefix);
+    if options.allow_partial_base {
+        // Such documents lack what was before the log. They are never mixed with whole ones.
+        identity.options.push(("allow_partial_base".to_owned(), "true".to_owned()));
+    }
+    identity
 }
 
 struct StopOnDrop<'a>(&'a Status);
@@ -189,7 +204,14 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-type Known = (Catalog, Option<Vec<u32>>, Restarts);
+/// What is known of a log before it is replayed.
+struct Known {
+    prefix: String,
+    catalog: Catalog,
+    /// How many partitions each table's topic has, if that is known.
+    partitions: Option<Vec<u32>>,
+    restarts: Restarts,
+}
 
 /// Learns of the log what must be known before it is replayed.
 fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
@@ -208,7 +230,7 @@ fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
         let all_given =
             (0..catalog.codecs.len()).all(|table| options.partitions.contains_key(catalog.topic_name(table as u16)));
         let partitions = all_given.then(|| given(&catalog, &|_| 0));
-        return Ok((catalog, partitions, Restarts::Unknown));
+        return Ok(Known { prefix: prefix.to_owned(), catalog, partitions, restarts: Restarts::Unknown });
     }
     let heads = Heads::read(&options.inputs).map_err(Arc::new)?;
     let prefix = match &options.prefix {
@@ -226,7 +248,7 @@ fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
     }
     let restarts = heads.restarts(&options.inputs, &catalog).map_err(Arc::new)?;
     let partitions = given(&catalog, &|topic| heads.partitions(topic));
-    Ok((catalog, Some(partitions), restarts))
+    Ok(Known { prefix, catalog, partitions: Some(partitions), restarts })
 }
 
 fn only_prefix(heads: &Heads) -> Result<String, Error> {
@@ -257,6 +279,7 @@ fn report(status: &Status, driven: Driven, started: Instant) -> Report {
         open: align.open,
         resumed_at: driven.held.checked_sub(1).map(Lsn::of_time),
         touched: driven.touched,
+        nothing_new: driven.held > 0 && driven.batches == 0,
         records: counters.records_read(),
         redelivered: counters.rows_redelivered(),
         late: counters.rows_late(),

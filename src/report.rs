@@ -25,6 +25,8 @@ pub struct Report {
     pub resumed_at: Option<Lsn>,
     /// Changes of documents that the sink was given: zero if it held everything.
     pub touched: u64,
+    /// The sink held everything that the log shows before the run began, and was not touched.
+    pub nothing_new: bool,
     /// Records read.
     pub records: u64,
     /// Rows that had been delivered before and changed nothing.

@@ -2,14 +2,19 @@
 
 pub(crate) mod batch;
 pub(crate) mod drive;
+mod identity;
 mod json;
 mod jsonl;
 mod null;
+mod tantivy;
 
+pub use identity::Identity;
 pub use json::DocumentJson;
 pub use jsonl::{ChangeLines, FinalLines};
 pub use null::NullSink;
+pub use tantivy::{IndexOptions, TantivySink};
 
+use crate::index::IndexError;
 use crate::time::Time;
 use dataflows::{Document, DocumentId};
 use std::time::Instant;
@@ -80,6 +85,9 @@ pub enum SinkError {
     /// Make room, or mend what it writes to.
     #[error("cannot write documents: {0}")]
     Write(#[source] std::io::Error),
+    /// See [`IndexError`].
+    #[error(transparent)]
+    Index(#[from] IndexError),
 }
 
 /// Takes documents.
@@ -93,6 +101,15 @@ pub enum SinkError {
 pub trait Sink {
     /// How much of what happened inside a batch `apply` is given.
     fn history(&self) -> History;
+
+    /// A run begins whose documents are of `identity`. Called once, first of all.
+    ///
+    /// # Errors
+    /// The sink holds something else; the run ends before anything is read.
+    fn start(&mut self, identity: &Identity) -> Result<(), SinkError> {
+        let _any = identity;
+        Ok(())
+    }
 
     /// Where the sink goes on: it holds for good everything below this time, from an earlier run, and is given nothing of
     /// it again. Zero, the default, is a sink that holds nothing. Asked once, before the first batch.

@@ -21,13 +21,15 @@ use std::time::Instant;
 pub(crate) struct Driven {
     /// Everything below was in the sink before.
     pub(crate) held: Time,
-    /// Touches given.
+    /// Batches given.
+    pub(crate) batches: u64,
+    /// Touches given, all batches together.
     pub(crate) touched: u64,
 }
 
 /// Gives `sink` its batches until there are no more.
 pub(crate) fn drive(batches: Receiver<Batch>, sink: &mut impl Sink) -> Result<Driven, Error> {
-    let mut driven = Driven { held: sink.frontier(), touched: 0 };
+    let mut driven = Driven { held: sink.frontier(), batches: 0, touched: 0 };
     let (mut made, mut given) = (0, driven.held);
     while let Some(batch) = next(&batches, sink)? {
         assert_eq!(batch.lower, made, "batches tile time");
@@ -38,6 +40,7 @@ pub(crate) fn drive(batches: Receiver<Batch>, sink: &mut impl Sink) -> Result<Dr
         if let Some(batch) = above(batch, driven.held) {
             assert_eq!(batch.lower, given, "a sink's batches tile time from its frontier on");
             given = batch.upper;
+            driven.batches += 1;
             driven.touched += batch.touched.len() as u64;
             sink.apply(batch)?;
         }

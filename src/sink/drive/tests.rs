@@ -65,7 +65,7 @@ fn a_sink_is_given_nothing_below_its_frontier() {
     ] {
         let mut sink = Remembering { held, ..Remembering::default() };
         let touched = expected.iter().map(|(_, _, times)| times.len() as u64).sum();
-        assert_eq!(driven(&mut sink, &batches).unwrap(), Driven { held, touched });
+        assert_eq!(driven(&mut sink, &batches).unwrap(), Driven { held, batches: expected.len() as u64, touched });
         assert_eq!(sink.given, expected, "holds below {held}");
     }
 }
