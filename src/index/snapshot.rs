@@ -114,7 +114,7 @@ impl Snapshot {
     }
 
     /// The `limit` documents that fit `query` best, best first. `query` is in tantivy's language: words, all of which must
-    /// be there, `field:word`, `"a phrase"`, `OR`, `NOT`, `*` for every document.
+    /// be there, `field:word`, `"a phrase"`, `OR`, `-word` for words that must not, `*` for every document.
     ///
     /// # Errors
     /// The query cannot be read, or the index.

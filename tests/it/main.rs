@@ -11,4 +11,5 @@ mod bad_records;
 mod captures;
 mod command_line;
 mod generated;
+mod index;
 mod support;
