@@ -26,12 +26,15 @@ mod replay_log;
 
 mod check;
 
+mod kill;
+
 pub use check::{Checked, Divergence, Passage, check};
 pub use connector::{
     ConnectorOptions, HEARTBEAT_TOPIC, Log, PLACEHOLDER, Record, Resume, Schemas, SnapshotField, TRANSACTION_TOPIC,
     produce,
 };
 pub use delivery::{Delivery, cut, deliver, kcat_line};
+pub use kill::{KillOptions, KillSummary, Life, kill};
 pub use oddities::Oddities;
 pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};
 pub use replay_log::{Summary, write_large, write_lines};
