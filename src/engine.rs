@@ -174,8 +174,9 @@ impl<V: View> Engine<V> {
         let driven = driven?;
         match status.take_error() {
             Some(error) => {
-                // What was given before the error is exact: it is kept, and the next run goes on from there.
-                sink.flush()?;
+                // What was given before the error is exact: it is kept, and the next run goes on from there. Should that
+                // fail, the sink is where it was, and the first error is the one to tell.
+                let _kept = sink.flush();
                 Err(error)
             }
             None => {

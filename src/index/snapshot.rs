@@ -88,6 +88,11 @@ impl Snapshot {
     pub(super) fn new(dir: &Path, searcher: Searcher, payload: Payload, opstamp: u64) -> Result<Snapshot, IndexError> {
         let fields = Fields::of(searcher.schema())
             .ok_or_else(|| IndexError::Foreign { dir: dir.to_owned(), reason: "it has no ids".to_owned() })?;
+        let (found, counted) = (searcher.num_docs(), payload.documents);
+        if found != counted {
+            let reason = format!("it holds {found} documents, and its last commit counted {counted}");
+            return Err(IndexError::Damaged { dir: dir.to_owned(), reason });
+        }
         let ids = searcher.segment_readers().iter().map(|segment| segment.inverted_index(fields.id));
         let ids = ids.collect::<tantivy::Result<_>>().map_err(|error| damaged(dir, error))?;
         Ok(Snapshot { dir: dir.to_owned(), searcher, fields, ids, payload, opstamp })

@@ -26,9 +26,9 @@ use crate::index::payload::Payload;
 use crate::time::{Lsn, Time};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tantivy::IndexWriter;
 use tantivy::directory::DirectoryLock;
 use tantivy::indexer::LogMergePolicy;
+use tantivy::{IndexWriter, TantivyDocument};
 
 /// Segments with fewer documents than this are all of one size to the merges.
 const SMALL_SEGMENT_DOCUMENTS: u32 = 10_000;
@@ -152,7 +152,7 @@ impl TantivySink {
                     .map_err(|error| IndexError::Tantivy { dir: dir.to_owned(), error: Box::new(error) })?;
                 pending.bytes += json.len();
                 let document = fields.document(&touch.id, document, &json);
-                writer.add_document(document).map_err(|error| damaged(dir, error))?;
+                add(writer, document).map_err(|error| damaged(dir, error))?;
             }
         }
         pending.payload.set_upper(batch.upper);
@@ -203,6 +203,14 @@ fn writer(index: &tantivy::Index, options: &IndexOptions) -> tantivy::Result<Ind
     writer.set_merge_policy(Box::new(merges));
     writer.garbage_collect_files().wait()?;
     Ok(writer)
+}
+
+/// A thread of the writer that has died, of a full disk for one, says why only when it is joined.
+fn add(writer: &mut IndexWriter, document: TantivyDocument) -> tantivy::Result<()> {
+    match writer.add_document(document) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(writer.prepare_commit().err().unwrap_or(error)),
+    }
 }
 
 fn commit(writer: &mut IndexWriter, payload: &Payload) -> tantivy::Result<()> {

@@ -115,3 +115,35 @@ fn merges_keep_segments_and_deleted_documents_few() {
     let options = harness::OracleOptions { include, ..harness::OracleOptions::default() };
     assert_eq!(documents(&snapshot), harness::Oracle::with_options(&scenario.history, options).at(u64::MAX));
 }
+
+/// A crash inside a commit leaves files that no commit names, under names that a later commit may want.
+#[test]
+fn what_a_crash_left_of_a_commit_does_not_stand_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let until = Some(Lsn(125_690_816));
+    let options = ReplayOptions { until, ..replay(&podium()) };
+    fill(wide(), options, dir.path(), IndexOptions::default()).unwrap();
+
+    let generation = dir.path().join("generation-1");
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(generation.join(name)).unwrap()).unwrap()
+    };
+    let (meta, mut managed) = (json("meta.json"), json(".managed.json"));
+    let opstamp = meta["opstamp"].as_u64().unwrap();
+    for segment in meta["segments"].as_array().unwrap() {
+        let segment = segment["segment_id"].as_str().unwrap().replace('-', "");
+        for opstamp in opstamp + 1..opstamp + 1_500 {
+            let left = format!("{segment}.{opstamp}.del");
+            std::fs::write(generation.join(&left), "half").unwrap();
+            managed.as_array_mut().unwrap().push(left.into());
+        }
+    }
+    std::fs::write(generation.join(".managed.json"), managed.to_string()).unwrap();
+
+    // All that is left in one commit: it deletes documents of older segments.
+    let patient = IndexOptions { commit_interval_ms: 3_600_000, ..EACH };
+    fill(wide(), replay(&podium()), dir.path(), patient).unwrap();
+    assert_eq!(dumped(&Index::open(dir.path()).unwrap().snapshot()), lines(wide(), replay(&podium())));
+    let files = std::fs::read_dir(&generation).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
+    assert_eq!(files.filter(|length| *length == 4).count(), 0, "and is removed");
+}
