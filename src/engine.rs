@@ -143,8 +143,10 @@ impl<V: View> Engine<V> {
         let Known { prefix, catalog, partitions, restarts } = look(&view, &options)?;
         sink.start(&identity(&view, &prefix, &options))?;
         let held = sink.frontier();
-        if let Some(until) = options.until.filter(|until| until.time(Epoch::default()) + 1 < held) {
-            return Err(Error::UntilBeforeSink { until, sink: Lsn::of_time(held - 1) });
+        if let (Some(until), Some(last)) = (options.until, held.checked_sub(1))
+            && until.time(Epoch::default()) < last
+        {
+            return Err(Error::UntilBeforeSink { until, sink: Lsn::of_time(last) });
         }
         let plan = Plan {
             view,
