@@ -6,7 +6,8 @@ use crate::envelope::codecs;
 use crate::error::Error;
 use crate::render::Plan;
 use crate::report::Report;
-use crate::sink::{Batch, Sink};
+use crate::sink::drive::{Driven, drive};
+use crate::sink::{Identity, Sink};
 use crate::source::catalog::Catalog;
 use crate::source::feed;
 use crate::source::log::{self, LogInput};
@@ -17,9 +18,9 @@ use crate::worker;
 use dataflows::View;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 /// Batches on their way to the sink.
 const BATCHES: usize = 4;
@@ -141,8 +142,15 @@ impl<V: View> Engine<V> {
         let started = Instant::now();
         let Engine { view, options, status } = self;
         info!(view = view.name(), workers = options.workers, inputs = ?options.inputs, "run starts");
-        let (catalog, partitions, restarts) = look(&view, &options)?;
+        let Known { prefix, catalog, partitions, restarts } = look(&view, &options)?;
         info!(transactions = catalog.topic_name(Catalog::TRANSACTIONS), ?partitions, "source found");
+        sink.start(&identity(&view, &prefix, &options))?;
+        let held = sink.frontier();
+        if let (Some(until), Some(last)) = (options.until, held.checked_sub(1))
+            && until.time(Epoch::default()) < last
+        {
+            return Err(Error::UntilBeforeSink { until, sink: Lsn::of_time(last) });
+        }
         let plan = Plan {
             view,
             catalog: catalog.clone(),
@@ -162,14 +170,23 @@ impl<V: View> Engine<V> {
         let inlets = feed::start(options.inputs, options.block_bytes, &catalog, workers, workers);
         let (batches_in, batches) = sync_channel(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
-        let written = write(batches, sink, &status);
+        let driven = {
+            // However it ends, by a panic of the sink too, the workers then find the channel closed and stop.
+            let _stop = StopOnDrop(&status);
+            drive(batches, sink)
+        };
         worker::join(guards, &status)?;
-        written?;
+        let driven = driven?;
         match status.take_error() {
-            Some(error) => Err(error),
+            Some(error) => {
+                // What was given before the error is exact: it is kept, and the next run goes on from there. Should that
+                // fail, the sink is where it was, and the first error is the one to tell.
+                let _kept = sink.flush();
+                Err(error)
+            }
             None => {
                 sink.finish()?;
-                let report = report(&status, started);
+                let report = report(&status, driven, started);
                 log_end(&report);
                 Ok(report)
             }
@@ -177,19 +194,14 @@ impl<V: View> Engine<V> {
     }
 }
 
-/// Gives the sink its batches until there are no more. However it ends, by a panic of the sink too, the workers then find
-/// the channel closed and stop.
-fn write(batches: Receiver<Batch>, sink: &mut impl Sink, status: &Status) -> Result<(), Error> {
-    let _stop = StopOnDrop(status);
-    let mut upper = 0;
-    for batch in batches {
-        assert_eq!(batch.lower, upper, "batches tile time");
-        upper = batch.upper;
-        let (lower, touched) = (batch.lower, batch.touched.len());
-        let ack = sink.apply(batch)?;
-        debug!(lower, upper, touched, ?ack, "batch applied");
+/// What the documents of a run are of.
+fn identity(view: &impl View, prefix: &str, options: &ReplayOptions) -> Identity {
+    let mut identity = Identity::new(view, prefix);
+    if options.allow_partial_base {
+        // Such documents lack what was before the log. They are never mixed with whole ones.
+        identity.options.push(("allow_partial_base".to_owned(), "true".to_owned()));
     }
-    Ok(())
+    identity
 }
 
 fn log_end(report: &Report) {
@@ -213,7 +225,14 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-type Known = (Catalog, Option<Vec<u32>>, Restarts);
+/// What is known of a log before it is replayed.
+struct Known {
+    prefix: String,
+    catalog: Catalog,
+    /// How many partitions each table's topic has, if that is known.
+    partitions: Option<Vec<u32>>,
+    restarts: Restarts,
+}
 
 /// Learns of the log what must be known before it is replayed.
 fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
@@ -232,7 +251,7 @@ fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
         let all_given =
             (0..catalog.codecs.len()).all(|table| options.partitions.contains_key(catalog.topic_name(table as u16)));
         let partitions = all_given.then(|| given(&catalog, &|_| 0));
-        return Ok((catalog, partitions, Restarts::Unknown));
+        return Ok(Known { prefix: prefix.to_owned(), catalog, partitions, restarts: Restarts::Unknown });
     }
     let heads = Heads::read(&options.inputs).map_err(Arc::new)?;
     let prefix = match &options.prefix {
@@ -250,7 +269,7 @@ fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
     }
     let restarts = heads.restarts(&options.inputs).map_err(Arc::new)?;
     let partitions = given(&catalog, &|topic| heads.partitions(topic));
-    Ok((catalog, Some(partitions), restarts))
+    Ok(Known { prefix, catalog, partitions: Some(partitions), restarts })
 }
 
 fn only_prefix(heads: &Heads) -> Result<String, Error> {
@@ -267,7 +286,7 @@ fn only_prefix(heads: &Heads) -> Result<String, Error> {
     }
 }
 
-fn report(status: &Status, started: Instant) -> Report {
+fn report(status: &Status, driven: Driven, started: Instant) -> Report {
     let align = status.align();
     let counters = &status.counters;
     let (mut inexact, inexact_more) = status.take_inexact();
@@ -280,6 +299,9 @@ fn report(status: &Status, started: Instant) -> Report {
         closed_by_progress: align.closed_by_progress,
         open: align.open,
         unended: align.unended,
+        resumed_at: driven.held.checked_sub(1).map(Lsn::of_time),
+        touched: driven.touched,
+        nothing_new: driven.held > 0 && driven.batches == 0,
         records: counters.records_read(),
         redelivered: counters.rows_redelivered(),
         late: counters.rows_late(),

@@ -4,6 +4,7 @@ use crate::align::AlignError;
 use crate::envelope::BadRecord;
 use crate::sink::SinkError;
 use crate::source::log::LogError;
+use crate::time::Lsn;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -55,6 +56,24 @@ pub enum Error {
         topic: String,
         /// How many partitions it has.
         partitions: u32,
+    },
+    /// Ask for a later state, or fill an empty sink.
+    #[error("--until {until} is before LSN {sink}, which the output has reached already: it cannot go back")]
+    UntilBeforeSink {
+        /// What was asked for.
+        until: Lsn,
+        /// Where the sink is.
+        sink: Lsn,
+    },
+    /// Give the log from further back, or fill an empty sink.
+    #[error(
+        "the log begins with a snapshot at LSN {base}, after LSN {sink}, where the output stopped: what happened between is unknown; use a log that reaches back to LSN {sink}, or a new output"
+    )]
+    BaseAfterSink {
+        /// Where the log begins.
+        base: Lsn,
+        /// Where the sink is.
+        sink: Lsn,
     },
     /// The sink could not take documents.
     #[error(transparent)]

@@ -6,7 +6,7 @@
 //! ```text
 //!  log ──> SourceRecord ──> Envelope ──> align ──> hold ──> upsert ──> view ──> batch ──> sink
 //!          partition,       op, key,     END LSN   rows     old -1     docs     one       JSON lines
-//!          offset, value    values       per tx    wait     new +1     diffs    action    ...
+//!          offset, value    values       per tx    wait     new +1     diffs    action    index
 //! ```
 //!
 //! Start with [`Engine::replay`]; what it needs is a [`View`], [`ReplayOptions`] and a [`Sink`].
@@ -20,6 +20,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hold;
+mod index;
 mod render;
 mod report;
 mod sink;
@@ -35,8 +36,12 @@ pub use dead_letter::OnBadRecord;
 pub use engine::{Engine, Progress, ReplayOptions, RunHandle};
 pub use envelope::{BadReason, BadRecord};
 pub use error::Error;
+pub use index::{Difference, Dump, Found, Hit, Index, IndexError, IndexStats, Snapshot, Stored};
 pub use report::{Inexact, InexactCause, Report};
-pub use sink::{Ack, Action, Batch, ChangeLines, DocumentJson, FinalLines, History, NullSink, Sink, SinkError, Touch};
+pub use sink::{
+    Ack, Action, Batch, ChangeLines, DocumentJson, FinalLines, History, Identity, IndexOptions, NullSink, Sink,
+    SinkError, TantivySink, Touch,
+};
 pub use source::Location;
 pub use source::kcat::BadLine;
 pub use source::log::{LogError, LogInput};

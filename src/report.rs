@@ -23,6 +23,13 @@ pub struct Report {
     pub open: Vec<OpenTransaction>,
     /// Transactions of which rows were read and no END, by id.
     pub unended: Vec<u64>,
+    /// The sink held everything up to this LSN from an earlier run, and was given nothing of it; `None` if it was empty.
+    /// Where it is above `exact_at`, the log ends before what the sink holds, and the sink is as it was.
+    pub resumed_at: Option<Lsn>,
+    /// Changes of documents that the sink was given: zero if it held everything.
+    pub touched: u64,
+    /// The sink held everything that the log shows before the run began, and was not touched.
+    pub nothing_new: bool,
     /// Records read.
     pub records: u64,
     /// Rows that had been delivered before and changed nothing.

@@ -1,16 +1,23 @@
 //! Where documents go. A sink is given batches that tile time, and says how safe they are with it.
 
 pub(crate) mod batch;
+pub(crate) mod drive;
+mod identity;
 mod json;
 mod jsonl;
 mod null;
+mod tantivy;
 
+pub use identity::Identity;
 pub use json::DocumentJson;
 pub use jsonl::{ChangeLines, FinalLines};
 pub use null::NullSink;
+pub use tantivy::{IndexOptions, TantivySink};
 
+use crate::index::IndexError;
 use crate::time::Time;
 use dataflows::{Document, DocumentId};
+use std::time::Instant;
 
 /// What an index must do for one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +52,12 @@ pub struct Batch {
     /// For [`History::Latest`], each touched document once, with its last state and the time of its last touch, by id;
     /// for [`History::Every`], each touch, by time and id.
     pub touched: Vec<Touch>,
+    /// The time of the initial snapshot that the log begins with: what was deleted before it, nobody tells.
+    pub base: Time,
+    /// How many documents stand after the batch.
+    pub documents: u64,
+    /// How many records of the source had been read when the batch was made: to be shown, and not the same in every run.
+    pub records: u64,
 }
 
 /// How much of what happened inside a batch a sink wants to see.
@@ -67,22 +80,62 @@ pub enum Ack {
 
 /// A sink could not take a batch.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write documents: {0}")]
-pub struct SinkError(#[source] pub std::io::Error);
+#[non_exhaustive]
+pub enum SinkError {
+    /// Make room, or mend what it writes to.
+    #[error("cannot write documents: {0}")]
+    Write(#[source] std::io::Error),
+    /// See [`IndexError`].
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
 
 /// Takes documents.
 ///
 /// # Contract
-/// Batches tile time: the `lower` of each is the `upper` of the one before. The caller asserts it.
+/// Batches tile time: the `lower` of the first is [`Sink::frontier`], that of each other the `upper` of the one before. The
+/// caller asserts it.
+///
+/// A sink may keep batches back, to write several at once. Then it names a [`Sink::deadline`], and the caller, which is
+/// otherwise asleep until the next batch, calls [`Sink::flush`] when it has come.
 pub trait Sink {
     /// How much of what happened inside a batch `apply` is given.
     fn history(&self) -> History;
+
+    /// A run begins whose documents are of `identity`. Called once, first of all.
+    ///
+    /// # Errors
+    /// The sink holds something else; the run ends before anything is read.
+    fn start(&mut self, identity: &Identity) -> Result<(), SinkError> {
+        let _any = identity;
+        Ok(())
+    }
+
+    /// Where the sink goes on: it holds for good everything below this time, from an earlier run, and is given nothing of
+    /// it again. Zero, the default, is a sink that holds nothing. Asked once, before the first batch.
+    fn frontier(&self) -> Time {
+        0
+    }
 
     /// Applies a batch.
     ///
     /// # Errors
     /// The run ends; nothing of a later batch is given.
     fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError>;
+
+    /// When the sink wants [`Sink::flush`] to be called, if no limit of its own comes first. `None`, the default: not at
+    /// all. Asked after each call.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Makes safe what was accepted. Called once the deadline has passed, before any further batch.
+    ///
+    /// # Errors
+    /// As of `apply`; what was accepted may be lost.
+    fn flush(&mut self) -> Result<Ack, SinkError> {
+        Ok(Ack::Accepted)
+    }
 
     /// No batch follows.
     ///

@@ -44,3 +44,10 @@ impl fmt::Display for Lsn {
 /// Which life of the source cluster an LSN is of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub u8);
+
+impl Epoch {
+    /// The epoch of a time.
+    pub fn of_time(time: Time) -> Epoch {
+        Epoch((time >> LSN_BITS) as u8)
+    }
+}

@@ -67,6 +67,13 @@ impl View for ConversationSearch {
         "conversation_search"
     }
 
+    fn options(&self) -> Vec<(&'static str, String)> {
+        let users = self.user_columns.iter().map(|name| format!("users.{name}"));
+        let conversations = self.conversation_columns.iter().map(|name| format!("conversations.{name}"));
+        let include = users.chain(conversations).collect::<Vec<_>>().join(", ");
+        vec![("zero_items", self.zero_items.to_string()), ("include", include)]
+    }
+
     fn tables(&self) -> Vec<Table> {
         let uid = || vec![Column::required("uid", Kind::Uuid)];
         let extra =

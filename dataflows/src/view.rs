@@ -26,6 +26,12 @@ pub trait View: Clone + Send + Sync + 'static {
     /// The view's name, as an index remembers it.
     fn name(&self) -> &str;
 
+    /// What tells this view from another of its name, as `(option, value)`: an index is of one view with one set of
+    /// options, and remembers both. Default: it has no options.
+    fn options(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// The tables, in the order of [`View::Tables`].
     fn tables(&self) -> Vec<Table>;
 

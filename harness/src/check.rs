@@ -122,7 +122,7 @@ pub fn check(scenario: &Scenario, passage: &Passage) -> Result<Checked, Box<Dive
         Err(error) if states == 0 && is_refusal(&error) && (passage.cut.is_some() || starts_unseen(scenario)) => {
             Ok(Checked { states, report: None, refused: Some(error.to_string()) })
         }
-        Err(Error::Sink(SinkError(problem))) => Err(diverged(problem.to_string())),
+        Err(Error::Sink(SinkError::Write(problem))) => Err(diverged(problem.to_string())),
         Err(error) => Err(diverged(format!("the engine failed: {error}"))),
     }
 }
@@ -217,7 +217,7 @@ impl<I: Iterator<Item = (u64, Documents)>> Sink for Comparing<I> {
     }
 
     fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError> {
-        self.take(batch).map_err(|problem| SinkError(io::Error::other(problem)))?;
+        self.take(batch).map_err(|problem| SinkError::Write(io::Error::other(problem)))?;
         Ok(Ack::Accepted)
     }
 }

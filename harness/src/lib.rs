@@ -27,6 +27,8 @@ mod replay_log;
 
 mod check;
 
+mod kill;
+
 mod case;
 
 mod shrink;
@@ -38,6 +40,7 @@ pub use connector::{
     produce,
 };
 pub use delivery::{Delivery, cut, deliver, kcat_line};
+pub use kill::{KillOptions, KillSummary, Life, kill};
 pub use oddities::Oddities;
 pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};
 pub use replay_log::{Summary, write_large, write_lines};

@@ -4,8 +4,11 @@
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use harness::{Case, Oddities, Passage, Scenario, check, smallest_failure};
-use std::path::PathBuf;
+use deltaic::dataflows::ConversationSearch;
+use deltaic::{Engine, IndexOptions, LogInput, ReplayOptions, TantivySink};
+use harness::{Case, KillOptions, Life, Oddities, Passage, Scenario, check, smallest_failure};
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
 
 #[derive(Parser)]
 #[command(name = "harness", about = "Deltaic's proofs and tools")]
@@ -42,6 +45,41 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Fill indexes in a process that is killed again and again, and compare all that it leaves with the oracle.
+    Kill {
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How often to kill.
+        #[arg(long, default_value_t = 100)]
+        kills: u64,
+        /// Transactions of each log.
+        #[arg(long, default_value_t = 400)]
+        transactions: usize,
+        /// The program to kill, run as `PROGRAM replay LOG --index DIR ...` [default: the engine in a process of this one].
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
+    /// What `kill` kills.
+    #[command(hide = true)]
+    IndexChild {
+        /// The log.
+        log: PathBuf,
+        /// The index.
+        dir: PathBuf,
+        /// Columns that documents carry.
+        #[arg(long)]
+        include: Vec<String>,
+        /// Worker threads.
+        #[arg(long, default_value_t = 1)]
+        workers: usize,
+        /// Milliseconds between commits.
+        #[arg(long, default_value_t = 0)]
+        commit_interval_ms: u64,
+        /// Bytes of the log that are decoded at once.
+        #[arg(long, default_value_t = 1_000)]
+        block_bytes: usize,
+    },
 }
 
 /// Failures of one run that are made smaller; more have the same cause most of the time.
@@ -55,7 +93,53 @@ fn main() -> Result<()> {
             println!("{summary:?}");
             Ok(())
         }
+        Command::Kill { from, kills, transactions, program } => {
+            let own = std::env::current_exe()?;
+            let options = KillOptions { seed: from, kills, transactions };
+            let summary = harness::kill(&options, &|life| match &program {
+                Some(program) => replay(program, life),
+                None => index_child(&own, life),
+            })?;
+            println!("{summary:#?}");
+            Ok(())
+        }
+        Command::IndexChild { log, dir, include, workers, commit_interval_ms, block_bytes } => {
+            fill(&Life { log, dir, include, workers, commit_interval_ms, block_bytes })
+        }
     }
+}
+
+/// The engine in a process of its own.
+fn index_child(own: &Path, life: &Life) -> Process {
+    let mut process = Process::new(own);
+    process.arg("index-child").arg(&life.log).arg(&life.dir);
+    process.arg(format!("--workers={}", life.workers)).arg(format!("--block-bytes={}", life.block_bytes));
+    process.arg(format!("--commit-interval-ms={}", life.commit_interval_ms));
+    process.args(life.include.iter().map(|column| format!("--include={column}")));
+    process
+}
+
+/// The command line as a user runs it; it has no option for the size of blocks.
+fn replay(program: &Path, life: &Life) -> Process {
+    let mut process = Process::new(program);
+    process.arg("replay").arg(&life.log).arg("--index").arg(&life.dir).arg("--snapshot-complete");
+    process.arg(format!("--workers={}", life.workers));
+    process.arg(format!("--commit-interval-ms={}", life.commit_interval_ms));
+    process.args(life.include.iter().map(|column| format!("--include={column}")));
+    process
+}
+
+fn fill(life: &Life) -> Result<()> {
+    let view = life.include.iter().try_fold(ConversationSearch::default(), |view, column| view.include(column))?;
+    let options = ReplayOptions {
+        workers: life.workers,
+        block_bytes: life.block_bytes,
+        snapshot_complete: true,
+        ..ReplayOptions::new(vec![LogInput::File(life.log.clone())])
+    };
+    let index = IndexOptions { commit_interval_ms: life.commit_interval_ms, ..IndexOptions::default() };
+    Engine::replay(view, options).run(&mut TantivySink::open(&life.dir, index)?)?;
+    Ok(())
 }
 
 fn seeds(seeds: std::ops::Range<u64>, workers: &[usize], cut: bool) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::progress;
 use super::summary::{self, Shown};
 use anyhow::{Context, Result};
-use deltaic::{Error, Report, RunHandle};
+use deltaic::{Error, Report, RunHandle, SinkError};
 use std::io::{self, Write};
 
 /// Runs it with its progress shown.
@@ -13,7 +13,7 @@ pub(super) fn watched(handle: &RunHandle, run: impl FnOnce() -> Result<Report, E
     watch.stop();
     match report {
         // The reader of a pipe has seen enough: no failure of ours.
-        Err(Error::Sink(error)) if error.0.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(Error::Sink(SinkError::Write(error))) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
     }
 }

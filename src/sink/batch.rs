@@ -37,7 +37,8 @@ pub(crate) fn batch<'scope, D: ToDocument>(
     let mut closings = builder.new_input(closings, Pipeline);
     builder.build(move |_| {
         let mut batches = Some(batches).filter(|_| leader);
-        let mut builder = Builder { base: None, lower: 0, closed: Vec::new(), staged: Vec::new(), schema, history };
+        let mut builder =
+            Builder { base: None, lower: 0, closed: Vec::new(), staged: Vec::new(), documents: 0, schema, history };
         move |frontiers| {
             documents.for_each(|_, data| {
                 counters.documents_changed(data.iter().map(|(_, _, diff)| *diff as i64).sum());
@@ -46,6 +47,7 @@ pub(crate) fn batch<'scope, D: ToDocument>(
             closings.for_each(|_, data| builder.note(data));
             let first = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
             if let (Some(batch), Some(to)) = (builder.build(first), &batches) {
+                let batch = Batch { records: counters.records_read(), ..batch };
                 // When the sink has gone, so has the reason for the batch; the run is ending.
                 let _sink_is_gone = to.send(batch);
             }
@@ -63,6 +65,8 @@ struct Builder<D: ToDocument> {
     /// Times that closed and were not shown.
     closed: Vec<Time>,
     staged: Vec<(D, Time, isize)>,
+    /// How many stand at `lower`.
+    documents: i64,
     schema: Arc<Schema>,
     history: History,
 }
@@ -91,6 +95,7 @@ impl<D: ToDocument> Builder<D> {
         let mut ready: Vec<(D, Time, isize)> = self.staged.extract_if(.., |(_, time, _)| *time < upper).collect();
         ready.iter_mut().for_each(|(_, time, _)| *time = base.max(*time));
         consolidate_updates(&mut ready);
+        self.documents += ready.iter().map(|(_, _, diff)| *diff as i64).sum::<i64>();
         let mut touched: Vec<(D::Id, Time, Option<D>)> = Vec::with_capacity(ready.len());
         touched.extend(
             ready.into_iter().map(|(document, time, diff)| (document.id(), time, Some(document).filter(|_| diff > 0))),
@@ -113,6 +118,6 @@ impl<D: ToDocument> Builder<D> {
             })
             .collect();
         let lower = std::mem::replace(&mut self.lower, upper);
-        Some(Batch { lower, upper, touched })
+        Some(Batch { lower, upper, touched, base, documents: self.documents.max(0) as u64, records: 0 })
     }
 }

@@ -45,7 +45,7 @@ impl<W: Write> Sink for FinalLines<W> {
         for document in self.documents.values() {
             write_line(&mut self.out, &DocumentJson(document))?;
         }
-        self.out.flush().map_err(SinkError)
+        self.out.flush().map_err(SinkError::Write)
     }
 }
 
@@ -96,12 +96,12 @@ impl<W: Write> Sink for ChangeLines<W> {
                 Action::Delete => self.documents.remove(&touch.id),
             };
         }
-        self.out.flush().map_err(SinkError)?;
+        self.out.flush().map_err(SinkError::Write)?;
         Ok(Ack::Accepted)
     }
 }
 
 fn write_line(out: &mut impl Write, line: &impl Serialize) -> Result<(), SinkError> {
-    serde_json::to_writer(&mut *out, line).map_err(|error| SinkError(error.into()))?;
-    out.write_all(b"\n").map_err(SinkError)
+    serde_json::to_writer(&mut *out, line).map_err(|error| SinkError::Write(error.into()))?;
+    out.write_all(b"\n").map_err(SinkError::Write)
 }

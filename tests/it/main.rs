@@ -13,6 +13,7 @@ mod command_line;
 mod config;
 mod failures;
 mod generated;
+mod index;
 mod logging;
 mod manual;
 mod regressions;

@@ -67,10 +67,12 @@ pub fn text(document: &Document, field: &str) -> String {
 
 /// The digest of documents: sha256 of the sorted lines `field|field|...\n`, in hex.
 pub fn digest(documents: &Documents, fields: &[&str]) -> String {
-    let mut lines: Vec<String> = documents
-        .values()
-        .map(|document| fields.iter().map(|field| text(document, field)).collect::<Vec<_>>().join("|") + "\n")
-        .collect();
+    digest_of(documents.values().map(|document| fields.iter().map(|field| text(document, field)).collect::<Vec<_>>()))
+}
+
+/// The same, of the fields' texts.
+pub fn digest_of<T: AsRef<[String]>>(documents: impl Iterator<Item = T>) -> String {
+    let mut lines: Vec<String> = documents.map(|fields| fields.as_ref().join("|") + "\n").collect();
     lines.sort();
     let mut sha = Sha256::new();
     lines.iter().for_each(|line| sha.update(line));

@@ -41,6 +41,15 @@ impl fmt::Display for OptionError {
 
 impl std::error::Error for OptionError {}
 
+impl fmt::Display for ZeroItems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ZeroItems::Absent => "absent",
+            ZeroItems::NeedsReviewInvite => "needs_review_invite",
+        })
+    }
+}
+
 impl FromStr for ZeroItems {
     type Err = OptionError;
 

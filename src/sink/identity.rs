@@ -1,0 +1,30 @@
+//! What an output is of: a durable one remembers it, and is never continued by a run of something else.
+
+use dataflows::{Schema, View};
+use std::sync::Arc;
+
+/// The view, its options and the source of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The view's name.
+    pub view: String,
+    /// Everything else that decides what documents there are, as `(option, value)`.
+    pub options: Vec<(String, String)>,
+    /// The documents' fields.
+    pub schema: Arc<Schema>,
+    /// The topic prefix of the source.
+    pub prefix: String,
+}
+
+impl Identity {
+    /// The identity of a run of `view` over the source called `prefix`.
+    pub fn new(view: &impl View, prefix: &str) -> Identity {
+        Identity {
+            view: view.name().to_owned(),
+            options: view.options().into_iter().map(|(option, value)| (option.to_owned(), value)).collect(),
+            schema: Arc::new(view.schema()),
+            prefix: prefix.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A reader beside the writer.
+
+use super::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Reads until `done`, and at least once after; the LSNs that were seen.
+fn follow(dir: &Path, states: &BTreeMap<u64, Documents>, done: &AtomicBool) -> BTreeSet<u64> {
+    let index = loop {
+        match Index::open(dir) {
+            Ok(index) => break index,
+            Err(deltaic::IndexError::Missing { .. }) => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let (mut seen, mut last) = (BTreeSet::new(), None);
+    loop {
+        let ended = done.load(Relaxed);
+        let snapshot = index.reload().unwrap();
+        assert!(snapshot.lsn() >= last, "{:?} after {last:?}", snapshot.lsn());
+        last = snapshot.lsn();
+        if let Some(lsn) = last {
+            let (_, expected) = states.range(..=lsn.0).next_back().expect("nothing is shown before the base");
+            assert_eq!(documents(&snapshot), *expected, "at LSN {lsn}");
+            assert_eq!(snapshot.documents(), expected.len() as u64);
+            seen.insert(lsn.0);
+        }
+        if ended {
+            return seen;
+        }
+    }
+}
+
+#[test]
+fn a_reader_sees_only_what_was_true_and_never_goes_back() {
+    let mut seen = 0;
+    for seed in 3400..3403 {
+        let (scenario, _file, options) = generated(seed, 150);
+        let include = ["users.name", "users.bio", "conversations.subject"].map(str::to_owned).to_vec();
+        let oracle = harness::Oracle::with_options(
+            &scenario.history,
+            harness::OracleOptions { include, ..harness::OracleOptions::default() },
+        );
+        let mut states: BTreeMap<u64, Documents> = oracle.states().collect();
+        // The index names no LSN below Postgres's first.
+        states.insert(0, oracle.at(0));
+        let dir = tempfile::tempdir().unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let readers = [(); 2].map(|()| scope.spawn(|| follow(dir.path(), &states, &done)));
+            let report = fill(wide(), ReplayOptions { block_bytes: 1_000, workers: 2, ..options }, dir.path(), EACH);
+            done.store(true, Relaxed);
+            let last = report.unwrap().exact_at.unwrap().0;
+            for reader in readers {
+                let lsns = reader.join().unwrap();
+                assert_eq!(lsns.last(), Some(&last));
+                seen += lsns.len();
+            }
+        });
+    }
+    assert!(seen > 60, "only {seen} states were seen");
+}
+
+#[test]
+fn a_snapshot_stays_as_it_is() {
+    let (_scenario, _file, options) = generated(3500, 60);
+    let dir = tempfile::tempdir().unwrap();
+    let until = Some(Lsn(_scenario.history.commits[20].end_lsn));
+    fill(wide(), ReplayOptions { until, ..options.clone() }, dir.path(), EACH).unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    let held = index.snapshot();
+    let before = documents(&held);
+    fill(wide(), options, dir.path(), EACH).unwrap();
+    let newest = index.reload().unwrap();
+    assert_eq!((documents(&held), held.lsn()), (before, until));
+    assert!(newest.lsn() > held.lsn() && newest.commit() > held.commit());
+}
