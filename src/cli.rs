@@ -1,8 +1,10 @@
 //! The command line: what was typed, made into what it means. Standard output carries data only.
 
 mod config;
+mod index;
 mod logging;
 mod manual;
+mod output;
 mod progress;
 mod replay;
 mod run;
@@ -39,10 +41,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Replay a log of Debezium records (`kcat -C -J` lines; plain, gzip or zstd) and print the documents as JSON lines.
-    Replay(replay::Replay),
     /// Run a configuration: the log that it names, through its view, into its sink.
     Run(run::Run),
+    /// Replay a log of Debezium records (`kcat -C -J` lines; plain, gzip or zstd) and print the documents as JSON lines,
+    /// or keep them in an index.
+    Replay(replay::Replay),
+    /// Print the documents of an index that a query finds, as JSON lines.
+    Search(index::Search),
+    /// Print one document of an index.
+    Get(index::Get),
+    /// Print all documents of an index as JSON lines, sorted by id.
+    Dump(index::Dump),
+    /// Commands about an index as a whole.
+    #[command(subcommand)]
+    Index(index::About),
     /// Print what a configuration file and --set come to, as TOML: every key, with its default where nobody set it.
     #[command(after_long_help = config::explained())]
     Config(config::command::Print),
@@ -67,8 +79,12 @@ pub(crate) fn main() -> ExitCode {
 
 fn run_command(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::Replay(replay) => replay.run(),
         Command::Run(run) => run.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Search(search) => search.run(),
+        Command::Get(get) => get.run(),
+        Command::Dump(dump) => dump.run(),
+        Command::Index(about) => about.run(),
         Command::Config(print) => print.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

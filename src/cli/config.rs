@@ -32,8 +32,7 @@ mod value;
 mod variables;
 
 pub(crate) use flags::Flags;
-pub(crate) use meaning::{Config, RunPlan};
-pub(crate) use meaning::{SinkConfig, TantivyConfig};
+pub(crate) use meaning::{Config, RunPlan, SinkConfig, TantivyConfig};
 pub(crate) use mistake::ConfigError;
 
 use clap::Args;

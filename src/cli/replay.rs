@@ -1,12 +1,11 @@
-//! `deltaic replay`: the documents of a log as JSON lines.
+//! `deltaic replay`: the documents of a log, as JSON lines or in an index.
 
-use super::summary::Shown;
-use super::{supervise, wrong_usage};
+use super::config::{SinkConfig, TantivyConfig};
+use super::{output, wrong_usage};
 use anyhow::Result;
 use clap::Args;
 use deltaic::dataflows::{ConversationSearch, OptionError, ZeroItems};
-use deltaic::{ChangeLines, Engine, FinalLines, LogInput, Lsn, OnBadRecord, ReplayOptions};
-use std::io::{self, BufWriter, Write};
+use deltaic::{Engine, IndexOptions, LogInput, Lsn, OnBadRecord, ReplayOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +27,10 @@ pub(super) struct Replay {
     /// Print every change of a document with its LSN, instead of the documents at the end.
     #[arg(long)]
     changes: bool,
+
+    /// Keep the documents in an embedded search index in this folder, instead of printing them.
+    #[arg(long, value_name = "DIR", conflicts_with = "changes")]
+    index: Option<PathBuf>,
 
     /// The topic prefix of the source [default: the one in the log].
     #[arg(long, value_name = "PREFIX")]
@@ -95,13 +98,20 @@ impl Replay {
         if stdin && options.prefix.is_none() {
             return Ok(wrong_usage("replay", &"standard input needs --prefix"));
         }
-        write_lines(Engine::replay(view, options), self.changes, io::stdout())?;
+        output::run(Engine::replay(view, options), &self.sink())?;
         Ok(ExitCode::SUCCESS)
     }
 
     fn view(&self) -> Result<ConversationSearch, OptionError> {
         let view = ConversationSearch::default().zero_items(self.zero_items);
         self.include.iter().try_fold(view, |view, column| view.include(column))
+    }
+
+    fn sink(&self) -> SinkConfig {
+        match &self.index {
+            Some(path) => SinkConfig::Tantivy(TantivyConfig { path: path.clone(), options: IndexOptions::default() }),
+            None => SinkConfig::JsonLines { path: None, changes: self.changes },
+        }
     }
 
     fn options(&self) -> ReplayOptions {
@@ -118,21 +128,5 @@ impl Replay {
             repair_delay_ms: self.repair_delay_ms,
             ..ReplayOptions::new(self.logs.iter().map(input).collect())
         }
-    }
-}
-
-/// Runs it into `out`, as JSON lines: every change, or the documents at the end.
-pub(super) fn write_lines(engine: Engine<ConversationSearch>, changes: bool, out: impl Write) -> Result<()> {
-    let handle = engine.handle();
-    supervise::stop_on_signal(handle.clone())?;
-    let out = BufWriter::with_capacity(1 << 16, out);
-    if changes {
-        let mut sink = ChangeLines::new(out);
-        let report = supervise::watched(&handle, || engine.run(&mut sink))?;
-        supervise::finish(&report, &Shown::of(sink.documents()))
-    } else {
-        let mut sink = FinalLines::new(out);
-        let report = supervise::watched(&handle, || engine.run(&mut sink))?;
-        supervise::finish(&report, &Shown::of(sink.documents()))
     }
 }

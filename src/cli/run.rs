@@ -1,13 +1,10 @@
 //! `deltaic run`: what was typed, the run that it asks for, and the sink that it runs into.
 
-use super::config::{self, Config, ConfigArgs, ConfigError, Flags, RunPlan, SinkConfig, TantivyConfig};
-use super::{replay, wrong_usage};
-use anyhow::{Context, Result};
+use super::config::{self, Config, ConfigArgs, ConfigError, Flags, RunPlan};
+use super::{output, wrong_usage};
+use anyhow::Result;
 use clap::Args;
 use deltaic::Engine;
-use deltaic::dataflows::ConversationSearch;
-use std::fs::File;
-use std::io;
 use std::process::ExitCode;
 
 /// What was typed.
@@ -23,51 +20,27 @@ pub(super) struct Run {
 
 /// A run that a configuration may ask for and that cannot be had.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum NotYet {
-    #[error("`source.follow`: a log cannot be followed yet; without it the run ends with the log")]
-    Follow,
-    #[error("`sink.0.kind`: the index of kind \"tantivy\" cannot be written yet; kind \"jsonl\" can")]
-    Index,
-}
+#[error("`source.follow`: a log cannot be followed yet; without it the run ends with the log")]
+struct CannotFollow;
 
 impl Run {
     /// Runs the configuration. One that cannot be used is wrong usage.
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let plan = match self.plan() {
+        let RunPlan { view, options, follow, sink } = match self.plan() {
             Ok(plan) => plan,
             Err(error) => return Ok(wrong_usage("run", &error)),
         };
-        match start(plan) {
-            Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) => error.downcast::<NotYet>().map(|not_yet| wrong_usage("run", &not_yet)),
+        if follow {
+            return Ok(wrong_usage("run", &CannotFollow));
         }
+        output::run(Engine::replay(view, options), &sink)?;
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Reads the configuration and says what to run.
     fn plan(&self) -> Result<RunPlan, ConfigError> {
         Ok(Config::read(&self.config, &self.flags)?.plan())
     }
-}
-
-fn start(plan: RunPlan) -> Result<()> {
-    let RunPlan { view, options, follow, sink } = plan;
-    if follow {
-        return Err(NotYet::Follow.into());
-    }
-    let engine = Engine::replay(view, options);
-    match sink {
-        SinkConfig::Tantivy(index) => into_index(engine, &index),
-        SinkConfig::JsonLines { path: None, changes } => replay::write_lines(engine, changes, io::stdout()),
-        SinkConfig::JsonLines { path: Some(path), changes } => {
-            let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-            replay::write_lines(engine, changes, file)
-        }
-    }
-}
-
-/// Runs it into the embedded index.
-fn into_index(_engine: Engine<ConversationSearch>, _index: &TantivyConfig) -> Result<()> {
-    Err(NotYet::Index.into())
 }
 
 #[cfg(test)]
@@ -110,12 +83,5 @@ mod tests {
         let error = run(&["--workers", "0"]).unwrap().plan().unwrap_err().to_string();
         assert_eq!(error, "`engine.workers` in --workers is `0`; expected a whole number from 1 to 256");
         assert!(run(&["--no-such-flag"]).is_err());
-    }
-
-    #[test]
-    fn what_cannot_be_had_yet_is_an_error_of_its_own() {
-        for (args, expected) in [(&["--follow"][..], NotYet::Follow), (&[], NotYet::Index)] {
-            assert_eq!(start(plan(args)).unwrap_err().downcast::<NotYet>().unwrap(), expected);
-        }
     }
 }

@@ -8,32 +8,32 @@ use std::io::{self, Write};
 /// How many open transactions and inexact keys are named.
 const NAMED: usize = 20;
 
-/// How many documents a sink has at the end of a run.
+/// The documents that stand when a run ends.
 pub(super) struct Shown {
     pub(super) documents: u64,
-    /// By step, where the sink knows.
-    pub(super) by_step: BTreeMap<String, u64>,
+    /// How many are at each step.
+    pub(super) steps: BTreeMap<String, u64>,
 }
 
 impl Shown {
-    /// Counts these.
     pub(super) fn of(documents: &BTreeMap<DocumentId, Document>) -> Shown {
-        let mut by_step: BTreeMap<String, u64> = BTreeMap::new();
+        let mut steps: BTreeMap<String, u64> = BTreeMap::new();
         for document in documents.values() {
             if let Some(Value::Text(step)) = document.get("step") {
-                *by_step.entry(step.to_string()).or_default() += 1;
+                *steps.entry(step.to_string()).or_default() += 1;
             }
         }
-        Shown { documents: documents.len() as u64, by_step }
+        Shown { documents: documents.len() as u64, steps }
     }
 }
 
-/// Writes the summary of a run that left `shown` behind.
+/// Writes the summary of a run.
 pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io::Result<()> {
     writeln!(out, "documents     {}", shown.documents)?;
-    for (step, count) in &shown.by_step {
+    for (step, count) in &shown.steps {
         writeln!(out, "  {step:<22} {count}")?;
     }
+    resumed(out, report)?;
     match report.exact_at {
         Some(lsn) if report.partial_base => {
             writeln!(out, "as of LSN     {lsn}; rows from before the log are missing (--allow-partial-base)")?
@@ -72,6 +72,18 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
         writeln!(out, "stopped       by a signal, before the end of the log")?;
     }
     writeln!(out, "seconds       {:.2}", report.elapsed.as_secs_f64())
+}
+
+/// What an index held before the run.
+fn resumed(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let Some(held) = report.resumed_at else { return Ok(()) };
+    match report.exact_at {
+        Some(exact_at) if exact_at < held => {
+            writeln!(out, "nothing new   the index is at LSN {held}, the log ends before it; the index was not changed")
+        }
+        _ if report.nothing_new => writeln!(out, "nothing new   the index was at LSN {held}; it was not changed"),
+        _ => writeln!(out, "continued     from LSN {held}: {} changes of documents", report.touched),
+    }
 }
 
 fn open(out: &mut impl Write, report: &Report) -> io::Result<()> {

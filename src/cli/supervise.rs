@@ -1,10 +1,9 @@
-//! A run under the eyes of its user: progress while it lasts, a clean stop on a signal, a summary at its end.
+//! A run under the eyes of its user: progress while it lasts, a clean stop on a signal.
 
 use super::progress;
-use super::summary::{self, Shown};
 use anyhow::{Context, Result};
 use deltaic::{Error, Report, RunHandle, SinkError};
-use std::io::{self, Write};
+use std::io;
 
 /// Runs it with its progress shown.
 pub(super) fn watched(handle: &RunHandle, run: impl FnOnce() -> Result<Report, Error>) -> Result<Report> {
@@ -16,12 +15,6 @@ pub(super) fn watched(handle: &RunHandle, run: impl FnOnce() -> Result<Report, E
         Err(Error::Sink(SinkError::Write(error))) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
     }
-}
-
-/// Says how it ended.
-pub(super) fn finish(report: &Report, shown: &Shown) -> Result<()> {
-    let mut stderr = io::stderr().lock();
-    summary::write(&mut stderr, report, shown).and_then(|()| stderr.flush()).context("cannot write the summary")
 }
 
 /// SIGINT and SIGTERM end the run at a transaction boundary; a second one ends the process.

@@ -99,7 +99,7 @@ pub(super) fn run(command: &mut Command) -> Ran {
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-fn replay(args: &[&str], logs: &[&Path]) -> Ran {
+pub(super) fn replay(args: &[&str], logs: &[&Path]) -> Ran {
     run(deltaic().arg("replay").args(args).args(logs))
 }
 

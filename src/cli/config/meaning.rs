@@ -3,7 +3,7 @@
 mod read;
 
 use deltaic::dataflows::{ConversationSearch, View};
-use deltaic::{LogInput, Lsn, OnBadRecord, ReplayOptions};
+use deltaic::{IndexOptions, LogInput, Lsn, OnBadRecord, ReplayOptions};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -55,16 +55,8 @@ pub(crate) enum SinkConfig {
 pub(crate) struct TantivyConfig {
     /// The folder.
     pub(crate) path: PathBuf,
-    /// The longest that a change waits for its commit; 0 commits each batch.
-    pub(crate) commit_interval_ms: u64,
-    /// So many changed documents force a commit before.
-    pub(crate) commit_changes_max: usize,
-    /// So many bytes of JSON force a commit before.
-    pub(crate) commit_bytes_max: usize,
-    /// Threads that index documents.
-    pub(crate) threads: usize,
-    /// The memory of each of them.
-    pub(crate) thread_bytes: usize,
+    /// When it commits, and what it may use.
+    pub(crate) options: IndexOptions,
 }
 
 /// `[engine]`

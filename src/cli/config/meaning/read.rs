@@ -6,7 +6,7 @@ use super::super::table::{DEAD_LETTER, JSONL, TANTIVY};
 use super::super::value::{DASH, Value};
 use super::{Config, EngineConfig, SinkConfig, SourceConfig, TableConfig, TantivyConfig};
 use deltaic::dataflows::{ConversationSearch, ZeroItems};
-use deltaic::{LogInput, Lsn, OnBadRecord};
+use deltaic::{IndexOptions, LogInput, Lsn, OnBadRecord};
 use std::path::PathBuf;
 
 impl Config {
@@ -67,11 +67,13 @@ impl SinkConfig {
         match sink.text("kind").expect(SETTLED).as_str() {
             TANTIVY => SinkConfig::Tantivy(TantivyConfig {
                 path,
-                commit_interval_ms: count("commit_interval_ms"),
-                commit_changes_max: count("commit_changes_max") as usize,
-                commit_bytes_max: count("commit_bytes_max") as usize,
-                threads: count("threads") as usize,
-                thread_bytes: count("thread_bytes") as usize,
+                options: IndexOptions {
+                    commit_interval_ms: count("commit_interval_ms"),
+                    commit_changes_max: count("commit_changes_max") as usize,
+                    commit_bytes_max: count("commit_bytes_max") as usize,
+                    threads: count("threads") as usize,
+                    thread_bytes: count("thread_bytes") as usize,
+                },
             }),
             JSONL => SinkConfig::JsonLines {
                 path: Some(path).filter(|path| path.as_os_str() != DASH),

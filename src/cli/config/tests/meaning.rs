@@ -3,7 +3,7 @@
 use super::super::meaning::{Config, RunPlan, SinkConfig, TantivyConfig};
 use super::*;
 use deltaic::dataflows::{ConversationSearch, ZeroItems};
-use deltaic::{LogInput, Lsn, OnBadRecord, ReplayOptions};
+use deltaic::{IndexOptions, LogInput, Lsn, OnBadRecord, ReplayOptions};
 
 fn plan(text: &str, set: &[&str]) -> RunPlan {
     Config::of(&settle(text, set, &[]).unwrap()).plan()
@@ -64,11 +64,13 @@ repair_delay_ms = 5
         follow: true,
         sink: SinkConfig::Tantivy(TantivyConfig {
             path: "dir/index".into(),
-            commit_interval_ms: 20,
-            commit_changes_max: 7,
-            commit_bytes_max: 8,
-            threads: 2,
-            thread_bytes: 20_000_000,
+            options: IndexOptions {
+                commit_interval_ms: 20,
+                commit_changes_max: 7,
+                commit_bytes_max: 8,
+                threads: 2,
+                thread_bytes: 20_000_000,
+            },
         }),
     };
     assert_eq!(plan(text, &[]), expected);
