@@ -32,6 +32,10 @@ pub(super) struct Replay {
     #[arg(long, value_name = "DIR", conflicts_with = "changes")]
     index: Option<PathBuf>,
 
+    /// The longest that a change waits for its commit to the index, in milliseconds; 0 commits each batch.
+    #[arg(long, value_name = "MS", default_value_t = IndexOptions::default().commit_interval_ms, requires = "index")]
+    commit_interval_ms: u64,
+
     /// The topic prefix of the source [default: the one in the log].
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
@@ -109,7 +113,10 @@ impl Replay {
 
     fn sink(&self) -> SinkConfig {
         match &self.index {
-            Some(path) => SinkConfig::Tantivy(TantivyConfig { path: path.clone(), options: IndexOptions::default() }),
+            Some(path) => {
+                let options = IndexOptions { commit_interval_ms: self.commit_interval_ms, ..IndexOptions::default() };
+                SinkConfig::Tantivy(TantivyConfig { path: path.clone(), options })
+            }
             None => SinkConfig::JsonLines { path: None, changes: self.changes },
         }
     }
