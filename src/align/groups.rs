@@ -66,13 +66,13 @@ impl Groups {
     }
 
     /// Transactions behind `floor` of which rows were read and no END, in their order: the END before each, and its id.
-    /// Where nothing has closed `yet`, the floor is the base, and the first transaction behind it names no END at all.
-    pub(super) fn unended(&self, floor: Lsn, yet: bool) -> impl Iterator<Item = (Lsn, u64)> {
+    /// Where the floor is the base and `nothing_closed` since, the first behind it may name no END at all.
+    pub(super) fn unended(&self, floor: Lsn, nothing_closed: bool) -> impl Iterator<Item = (Lsn, u64)> {
+        let below = if nothing_closed { Lsn(0) } else { floor };
         let behind = move |(previous, txid): &(Lsn, u64)| {
-            !yet && self.get(*txid, *previous).is_some_and(|group| group.greatest_lsn >= floor)
+            self.get(*txid, *previous).is_some_and(|group| group.greatest_lsn >= floor)
         };
-        let below = if yet { (floor, 0) } else { (Lsn(0), 0) };
-        let first = self.unended.range(below.min((floor, 0))..(floor, 0)).copied().filter(behind);
+        let first = self.unended.range((below, 0)..(floor, 0)).copied().filter(behind);
         first.chain(self.unended.range((floor, 0)..).copied())
     }
 }

@@ -95,7 +95,7 @@ impl Aligner {
     /// right behind the END that it names, so it belongs before.
     pub(super) fn hole(&self, pending: &Pending) -> Option<(Lsn, u64)> {
         let within = !(self.report.partial_base && self.closed == Lsn(0));
-        let unended = self.groups.unended(self.floor(), self.closed > Lsn(0)).next()?;
+        let unended = self.groups.unended(self.floor(), self.closed == Lsn(0)).next()?;
         Some(unended).filter(|(previous, _)| within && *previous < pending.end.lsn)
     }
 

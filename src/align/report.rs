@@ -51,7 +51,7 @@ impl Aligner {
             before = end;
         }
         if !self.until_reached {
-            report.unended = self.groups.unended(self.floor(), self.closed > Lsn(0)).map(|(_, txid)| txid).collect();
+            report.unended = self.groups.unended(self.floor(), self.closed == Lsn(0)).map(|(_, txid)| txid).collect();
         }
         report
     }

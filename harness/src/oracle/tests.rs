@@ -1,3 +1,5 @@
+//! The oracle by cases small enough to be worked out by hand, and by the generator's histories.
+
 use std::sync::Arc;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Large logs hold what they say, and the same for the same seed.
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

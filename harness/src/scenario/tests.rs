@@ -1,3 +1,5 @@
+//! A generated log, folded by itself, comes to the tables of its history.
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

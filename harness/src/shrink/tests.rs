@@ -1,3 +1,5 @@
+//! The shrinker reaches the smallest case where what fails is known.
+
 use super::*;
 use crate::check::Passage;
 use crate::workload::WorkloadOptions;

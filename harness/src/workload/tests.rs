@@ -1,3 +1,5 @@
+//! Histories are possible ones, and contain what they are about.
+
 use super::*;
 
 fn random_history(seed: u64) -> History {

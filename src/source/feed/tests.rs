@@ -1,3 +1,5 @@
+//! How the feed ends: by the end of the log, by an error, by a thread that fails.
+
 use super::*;
 use crate::fuzzing::catalog;
 use std::io::Write;
