@@ -42,21 +42,22 @@ use groups::Groups;
 use partitions::Partitions;
 use ready::ClosedBy;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use transaction::Pending;
 
 /// What a worker read, as far as the order of transactions is concerned.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Fact {
-    pub(crate) partition: Partition,
-    pub(crate) offset: u64,
-    pub(crate) kind: FactKind,
+pub(crate) enum Fact {
+    /// A record.
+    Record { partition: Partition, kind: FactKind },
+    /// This one `of` all workers has read all there is, and nothing has come for a while.
+    Quiet { worker: usize, of: usize },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum FactKind {
     /// The partition's first record, whatever it is.
-    Start,
+    Start { offset: u64 },
     /// A row is held by the worker that sent this.
     Row { origin: Origin, run: RunId, truncate: bool },
     /// A row whose place among transactions cannot be read.
@@ -99,6 +100,17 @@ enum RunStart {
     After(Lsn),
 }
 
+/// How much of the log was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReadTo {
+    /// Some of it.
+    Here,
+    /// All there is for now, and nothing has come for a while: what is missing may still come.
+    Settled,
+    /// All of it.
+    End,
+}
+
 pub(crate) struct Aligner {
     options: AlignOptions,
     tables: Vec<String>,
@@ -123,11 +135,12 @@ pub(crate) struct Aligner {
     gone_past: Lsn,
     /// Until this commit time rows of a blocking snapshot wait to repair.
     repairs_until_ms: Option<i64>,
-    /// The whole log was read.
-    at_end: bool,
+    read_to: ReadTo,
+    /// The workers that have found the log quiet since the last record.
+    quiet: BTreeSet<usize>,
     /// Counts are believed where no row shows that the connector went past them.
     tail_believed: bool,
-    /// Where the last run started, as the log showed when all of it had been read.
+    /// Where the last run started, as the log showed when all there was had been read.
     last_start: Option<Lsn>,
     /// Everything up to `until` was closed.
     until_reached: bool,
@@ -158,7 +171,8 @@ impl Aligner {
             last_end: Lsn(0),
             gone_past: Lsn(0),
             repairs_until_ms: None,
-            at_end: false,
+            read_to: ReadTo::Here,
+            quiet: BTreeSet::new(),
             tail_believed: false,
             last_start: None,
             until_reached: false,
@@ -180,7 +194,15 @@ impl Aligner {
 
     /// Takes note of a fact.
     pub(crate) fn note(&mut self, fact: Fact, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
-        let Fact { partition, offset, kind } = fact;
+        let (partition, kind) = match fact {
+            Fact::Record { partition, kind } => (partition, kind),
+            Fact::Quiet { worker, of } => {
+                self.note_quiet(worker, of);
+                return Ok(());
+            }
+        };
+        self.read_to = ReadTo::Here;
+        self.quiet.clear();
         if partition.table == Catalog::TRANSACTIONS {
             return match kind {
                 _ if partition.number > 0 => Err(AlignError::TransactionPartition { number: partition.number }),
@@ -195,7 +217,7 @@ impl Aligner {
             let table = self.table_name(partition.table).to_owned();
             return Err(AlignError::UnknownPartition { table, number: partition.number, given });
         }
-        if let FactKind::Start = kind {
+        if let FactKind::Start { offset } = kind {
             self.partitions.start(partition, offset);
         }
         let FactKind::Row { origin, run, truncate } = kind else { return Ok(()) };
@@ -291,6 +313,22 @@ impl Aligner {
         self.pending.insert(end.lsn, Pending { end, groups, recounted: false, fell_back });
     }
 
+    /// A worker finds the log quiet. Once all do, what is there is taken as at the end of a log, in the next
+    /// [`advance`](Self::advance).
+    fn note_quiet(&mut self, worker: usize, of: usize) {
+        self.quiet.insert(worker);
+        if self.quiet.len() == of {
+            self.quiet.clear();
+            self.all_was_read(ReadTo::Settled);
+        }
+    }
+
+    fn all_was_read(&mut self, read_to: ReadTo) {
+        self.read_to = read_to;
+        self.last_start = self.find_last_start();
+        self.tail_believed = self.believe_the_tail();
+    }
+
     /// Closes what can be closed.
     pub(crate) fn advance(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
         if self.base.published().is_none() && !self.publish_base(out)? {
@@ -312,16 +350,16 @@ impl Aligner {
     /// The whole log was read: what was waited for in it does not come any more.
     pub(crate) fn end_of_log(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
         self.partitions.complete();
-        self.at_end = true;
-        self.last_start = self.find_last_start();
-        self.tail_believed = self.believe_the_tail();
+        self.all_was_read(ReadTo::End);
         self.advance(out)
     }
 
     fn publish_base(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<bool, AlignError> {
-        let silent = match (self.partitions.silent(), self.at_end) {
-            (Some(silent), true) => silent,
-            (Some(silent), false) if silent.is_empty() => silent,
+        let silent = match (self.partitions.silent(), self.read_to) {
+            (Some(silent), ReadTo::End) => silent,
+            // What lacks a proof now may still get one.
+            (Some(silent), ReadTo::Settled) if silent.is_empty() || self.base.assured(&self.options) => silent,
+            (Some(silent), ReadTo::Here) if silent.is_empty() => silent,
             _ => return Ok(false),
         };
         let names = |partitions: Vec<Partition>| {
@@ -371,6 +409,7 @@ impl Aligner {
         self.forget_end(ended.txid, end);
         self.closed = end;
         match by {
+            ClosedBy::Counts if self.read_to == ReadTo::Settled => self.report.settled += 1,
             ClosedBy::Counts => self.report.closed_by_counts += 1,
             ClosedBy::Progress => self.report.closed_by_progress += 1,
         }

@@ -10,7 +10,7 @@ use crate::sink::drive::{Driven, drive};
 use crate::sink::{Identity, Sink};
 use crate::source::catalog::Catalog;
 use crate::source::feed;
-use crate::source::log::{self, LogInput};
+use crate::source::log::{self, Follow, Log, LogInput};
 use crate::source::survey::{Heads, Restarts};
 use crate::status::Status;
 use crate::time::{Epoch, Lsn};
@@ -19,7 +19,7 @@ use dataflows::View;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// Batches on their way to the sink.
@@ -50,6 +50,13 @@ pub struct ReplayOptions {
     pub repair_delay_ms: i64,
     /// How much of the log is decoded at once, in bytes. Default 256 KiB.
     pub block_bytes: usize,
+    /// Wait for more at the end of the last input, which is a plain file that grows, until the run is stopped. What such a
+    /// log will hold cannot be known before, so [`prefix`](Self::prefix) and the [`partitions`](Self::partitions) of every
+    /// table must be given. Default false.
+    pub follow: bool,
+    /// A log that is followed and has been quiet for this many milliseconds is taken as if it had ended: transactions whose
+    /// rows are all counted then close, [`settled`](Report::settled) and not proven. 0 waits for ever. Default 30,000.
+    pub settle_ms: u64,
 }
 
 impl ReplayOptions {
@@ -66,6 +73,8 @@ impl ReplayOptions {
             on_bad_record: OnBadRecord::Stop,
             repair_delay_ms: 10_000,
             block_bytes: log::BLOCK_BYTES,
+            follow: false,
+            settle_ms: 30_000,
         }
     }
 }
@@ -88,6 +97,8 @@ pub struct Progress {
     pub open_transactions: usize,
     /// Transactions closed.
     pub transactions: u64,
+    /// Of those, how many closed without a proof: see [`Report::settled`].
+    pub settled: u64,
     /// Documents that stand.
     pub documents: u64,
     /// What is shown is exact at this LSN.
@@ -108,7 +119,8 @@ impl RunHandle {
             records: self.status.counters.records_read(),
             share: self.bytes.filter(|bytes| *bytes > 0).map(|bytes| read / bytes as f64),
             open_transactions: align.pending,
-            transactions: align.closed_by_counts + align.closed_by_progress,
+            transactions: align.closed(),
+            settled: align.settled,
             documents: self.status.counters.documents(),
             exact_at: align.exact_at,
         }
@@ -131,7 +143,8 @@ impl<V: View> Engine<V> {
 
     /// A hand on the run.
     pub fn handle(&self) -> RunHandle {
-        RunHandle { status: Arc::clone(&self.status), bytes: log::total_bytes(&self.options.inputs) }
+        let bytes = if self.options.follow { None } else { log::total_bytes(&self.options.inputs) };
+        RunHandle { status: Arc::clone(&self.status), bytes }
     }
 
     /// Runs to the end of the log, or until told to stop, on threads of its own; the sink runs on the calling thread.
@@ -167,7 +180,7 @@ impl<V: View> Engine<V> {
             history: sink.history(),
         };
         let workers = options.workers.max(1);
-        let inlets = feed::start(options.inputs, options.block_bytes, &catalog, workers, workers);
+        let inlets = feed::start(log(options, &status), &catalog, workers, workers);
         let (batches_in, batches) = sync_channel(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
         let driven = {
@@ -192,6 +205,17 @@ impl<V: View> Engine<V> {
             }
         }
     }
+}
+
+/// The log, as it is to be read.
+fn log(options: ReplayOptions, status: &Arc<Status>) -> Log {
+    let ReplayOptions { inputs, block_bytes, follow, settle_ms, .. } = options;
+    let status = Arc::clone(status);
+    let follow = follow.then(|| Follow {
+        settle: Some(Duration::from_millis(settle_ms)).filter(|settle| !settle.is_zero()),
+        goes_on: Box::new(move || !status.is_stopped()),
+    });
+    Log { inputs, block_bytes, follow }
 }
 
 /// What the documents of a run are of.
@@ -244,13 +268,19 @@ fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
         };
         (0..catalog.codecs.len()).map(of).collect::<Vec<_>>()
     };
-    if options.inputs.contains(&LogInput::Stdin) {
-        let found = "standard input cannot be searched for its source".to_owned();
-        let prefix = options.prefix.as_deref().ok_or(Error::Prefix { found })?;
+    if options.follow || options.inputs.contains(&LogInput::Stdin) {
+        let what = if options.follow { "a log that is followed" } else { "standard input" };
+        let prefix = options
+            .prefix
+            .as_deref()
+            .ok_or_else(|| Error::Prefix { found: format!("{what} cannot be searched for its source") })?;
         let catalog = Catalog::new(prefix, codecs);
-        let all_given =
-            (0..catalog.codecs.len()).all(|table| options.partitions.contains_key(catalog.topic_name(table as u16)));
-        let partitions = all_given.then(|| given(&catalog, &|_| 0));
+        let topics = (0..catalog.codecs.len()).map(|table| catalog.topic_name(table as u16));
+        let unknown: Vec<&str> = topics.filter(|topic| !options.partitions.contains_key(*topic)).collect();
+        if options.follow && !unknown.is_empty() {
+            return Err(Error::FollowPartitions { topics: unknown.join(", ") });
+        }
+        let partitions = unknown.is_empty().then(|| given(&catalog, &|_| 0));
         return Ok(Known { prefix: prefix.to_owned(), catalog, partitions, restarts: Restarts::Unknown });
     }
     let heads = Heads::read(&options.inputs).map_err(Arc::new)?;
@@ -297,6 +327,7 @@ fn report(status: &Status, driven: Driven, started: Instant) -> Report {
         partial_base: align.partial_base,
         closed_by_counts: align.closed_by_counts,
         closed_by_progress: align.closed_by_progress,
+        settled: align.settled,
         open: align.open,
         unended: align.unended,
         resumed_at: driven.held.checked_sub(1).map(Lsn::of_time),

@@ -41,6 +41,14 @@ pub enum Error {
         /// What was found.
         found: String,
     },
+    /// Say how many partitions there are.
+    #[error(
+        "a log that is followed must be told how many partitions its topics have, and these are missing: {topics}; set `partitions` in [tables.NAME]"
+    )]
+    FollowPartitions {
+        /// The topics without a number of partitions.
+        topics: String,
+    },
     /// The source does not say which transactions there are.
     #[error("the log has no topic {topic}: set provide.transaction.metadata=true in the connector")]
     NoTransactionTopic {

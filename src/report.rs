@@ -19,6 +19,9 @@ pub struct Report {
     pub closed_by_counts: u64,
     /// Transactions closed because every partition had gone past them.
     pub closed_by_progress: u64,
+    /// Transactions of a followed log that closed because all their rows were counted and nothing more had come for a
+    /// while. That the counts are right was not proven: a connector that was restarted inside one may have counted less.
+    pub settled: u64,
     /// Transactions whose END was read and that did not close.
     pub open: Vec<OpenTransaction>,
     /// Transactions of which rows were read and no END, by id.
@@ -56,7 +59,7 @@ pub struct Report {
 impl Report {
     /// Transactions closed.
     pub fn transactions(&self) -> u64 {
-        self.closed_by_counts + self.closed_by_progress
+        self.closed_by_counts + self.closed_by_progress + self.settled
     }
 }
 

@@ -68,6 +68,11 @@ impl Base {
         self.loaded.replace(attempt).is_some_and(|loaded| loaded != attempt)
     }
 
+    /// Whether a snapshot was read that is said to be whole, whatever it shows.
+    pub(super) fn assured(&self, options: &AlignOptions) -> bool {
+        self.attempted() && options.snapshot_complete
+    }
+
     /// Whether rows of an initial snapshot were read.
     pub(super) fn attempted(&self) -> bool {
         self.attempt.is_some()

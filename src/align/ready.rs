@@ -20,9 +20,12 @@
 //! Any of these leaves the transaction to progress, in *all* consumed tables, since a wrong END may leave a table out. When
 //! the log has ended, the tail is believed as a whole or not at all: in a whole log a wrong END bears a sign by then, and
 //! in one that is cut off a wrong END that bears none is surrounded by transactions that miss rows.
+//!
+//! A log that is followed has no end. When it has been quiet for a while it is taken as if it had ended, for once: what
+//! closes by counts then is *settled*, which is likely and not proven, and counted apart.
 
 use super::transaction::Pending;
-use super::{AlignError, Aligner, RunStart};
+use super::{AlignError, Aligner, ReadTo, RunStart};
 use crate::source::survey::Restarts;
 use crate::time::Lsn;
 
@@ -112,7 +115,8 @@ impl Aligner {
         if self.in_front(pending, before) {
             return Some(Doubt::Restart);
         }
-        (self.in_tail(pending) && !self.tail_believed).then_some(Doubt::Tail)
+        let believed = self.tail_believed && self.read_to != ReadTo::Here;
+        (self.in_tail(pending) && !believed).then_some(Doubt::Tail)
     }
 
     fn bears_signs(&self, pending: &Pending) -> bool {
@@ -127,8 +131,8 @@ impl Aligner {
         let previous = pending.groups.iter().min().copied().unwrap_or(before).min(before);
         match self.restarts {
             Restarts::Known { last_start } => last_start.is_some_and(|start| previous <= start),
-            Restarts::Unknown if self.at_end => self.last_start.is_some_and(|start| previous <= start),
-            Restarts::Unknown => true,
+            Restarts::Unknown if self.read_to == ReadTo::Here => true,
+            Restarts::Unknown => self.last_start.is_some_and(|start| previous <= start),
         }
     }
 
@@ -167,7 +171,7 @@ impl Aligner {
             && tables.all(|table| !self.partitions.has(table) || self.partitions.passed(table, end.lsn))
     }
 
-    /// Whether all of what is still pending in the tail is accounted for, now that the log has ended.
+    /// Whether all of what is still pending in the tail is accounted for, now that all there is was read.
     pub(super) fn believe_the_tail(&self) -> bool {
         let accounted = |pending: &Pending| {
             let counts = pending.end.counts.iter().filter(|(_, count)| *count > 0);

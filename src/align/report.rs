@@ -14,11 +14,20 @@ pub(crate) struct AlignReport {
     pub(crate) exact_at: Option<Lsn>,
     pub(crate) closed_by_counts: u64,
     pub(crate) closed_by_progress: u64,
+    /// By counts that nothing proved but a log that had been quiet for a while.
+    pub(crate) settled: u64,
     /// How many transactions wait.
     pub(crate) pending: usize,
     pub(crate) open: Vec<OpenTransaction>,
     /// Transactions of which rows were read and no END, by id.
     pub(crate) unended: Vec<u64>,
+}
+
+impl AlignReport {
+    /// How many transactions closed.
+    pub(crate) fn closed(&self) -> u64 {
+        self.closed_by_counts + self.closed_by_progress + self.settled
+    }
 }
 
 /// A transaction that did not close.

@@ -3,6 +3,7 @@
 mod base;
 mod holes;
 mod restarts;
+mod settled;
 
 use super::*;
 
@@ -15,7 +16,6 @@ const ONE_RUN: Restarts = Restarts::Known { last_start: None };
 struct Stage {
     aligner: Aligner,
     out: Vec<(Closing, Time)>,
-    offset: u64,
 }
 
 fn options() -> AlignOptions {
@@ -40,7 +40,7 @@ fn stage_of(restarts: Restarts) -> Stage {
 
 fn before_the_base(options: AlignOptions, restarts: Restarts) -> Stage {
     let tables = vec!["users".to_owned(), "items".to_owned()];
-    Stage { aligner: Aligner::new(options, tables, Some(vec![1, 2]), restarts), out: Vec::new(), offset: 0 }
+    Stage { aligner: Aligner::new(options, tables, Some(vec![1, 2]), restarts), out: Vec::new() }
 }
 
 /// The transaction topic.
@@ -48,9 +48,8 @@ const ENDS: usize = Catalog::TRANSACTIONS as usize;
 
 impl Stage {
     fn try_fact(&mut self, table: usize, number: u32, kind: FactKind) -> Result<(), AlignError> {
-        self.offset += 1;
         let partition = Partition { table: table as u16, number };
-        self.aligner.note(Fact { partition, offset: self.offset, kind }, &mut self.out)?;
+        self.aligner.note(Fact::Record { partition, kind }, &mut self.out)?;
         self.aligner.advance(&mut self.out)
     }
 

@@ -70,8 +70,12 @@ fn text(progress: &Progress, elapsed: Duration) -> String {
         progress.share.map(|share| format!("{:.0} % of the log, ", (share * 100.0).min(100.0))).unwrap_or_default();
     let rate = progress.records as f64 / elapsed.as_secs_f64().max(0.001);
     let at = progress.exact_at.map(|lsn| format!(", exact at LSN {lsn}")).unwrap_or_default();
+    let settled = match progress.settled {
+        0 => String::new(),
+        settled => format!(" ({settled} settled)"),
+    };
     format!(
-        "{share}{} records, {rate:.0} records/s, {} transactions, {} open, {} documents{at}",
+        "{share}{} records, {rate:.0} records/s, {} transactions{settled}, {} open, {} documents{at}",
         progress.records, progress.transactions, progress.open_transactions, progress.documents,
     )
 }

@@ -18,21 +18,13 @@ pub(super) struct Run {
     flags: Flags,
 }
 
-/// A run that a configuration may ask for and that cannot be had.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`source.follow`: a log cannot be followed yet; without it the run ends with the log")]
-struct CannotFollow;
-
 impl Run {
     /// Runs the configuration. One that cannot be used is wrong usage.
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let RunPlan { view, options, follow, sink } = match self.plan() {
+        let RunPlan { view, options, sink } = match self.plan() {
             Ok(plan) => plan,
             Err(error) => return Ok(wrong_usage("run", &error)),
         };
-        if follow {
-            return Ok(wrong_usage("run", &CannotFollow));
-        }
         output::run(Engine::replay(view, options), &sink)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -64,15 +56,19 @@ mod tests {
         let plan = plan(&[]);
         let log = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/podium/log.jsonl.zst");
         assert_eq!(plan.options.inputs, [LogInput::File(log.into())]);
-        assert!(!plan.follow);
+        assert!(!plan.options.follow);
     }
 
     #[test]
     fn options_and_set_go_over_the_file() {
-        let over = plan(&["--follow", "--workers", "3", "--until=9", "--set", "engine.workers=2"]);
-        assert_eq!((over.options.workers, over.options.until, over.follow), (3, Some(Lsn(9)), true));
+        let partitions =
+            ["users", "conversations", "conversation_items"].map(|table| format!("tables.{table}.partitions=3"));
+        let partitions: Vec<&str> = partitions.iter().flat_map(|set| ["--set", set]).collect();
+        let over = ["--follow", "--workers", "3", "--until=9", "--set", "engine.workers=2"];
+        let over = plan(&[&over[..], &partitions].concat());
+        assert_eq!((over.options.workers, over.options.until, over.options.follow), (3, Some(Lsn(9)), true));
         let over = plan(&["--follow=false", "--set", "source.follow=true", "--set", "source.prefix=a"]);
-        assert_eq!((over.options.prefix.as_deref(), over.follow), (Some("a"), false));
+        assert_eq!((over.options.prefix.as_deref(), over.options.follow), (Some("a"), false));
         let over = plan(&["--prefix", "2024", "--snapshot-complete", "--allow-partial-base"]);
         assert_eq!(over.options.prefix.as_deref(), Some("2024"));
         assert!(over.options.snapshot_complete && over.options.allow_partial_base);

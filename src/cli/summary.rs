@@ -41,12 +41,16 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
         Some(lsn) => writeln!(out, "exact at LSN  {lsn}")?,
         None => writeln!(out, "exact at LSN  none: nothing was shown")?,
     }
+    let settled = match report.settled {
+        0 => String::new(),
+        settled => format!(", {settled} settled, which is no proof: the log had been quiet"),
+    };
     writeln!(
         out,
-        "transactions  {} ({} closed by counts, {} by progress)",
+        "transactions  {} ({} closed by counts, {} by progress{settled})",
         report.transactions(),
         report.closed_by_counts,
-        report.closed_by_progress
+        report.closed_by_progress,
     )?;
     writeln!(
         out,

@@ -20,7 +20,7 @@
 use super::Location;
 use super::catalog::{Catalog, Partition, Topic};
 use super::kcat;
-use super::log::{self, Block, LogError, LogInput};
+use super::log::{Block, Log, LogError};
 use crate::envelope::{BadReason, BadRecord, Decoder, Envelope, RowBuffer};
 use crate::error::panic_message;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,6 +50,8 @@ pub(crate) struct Chunk {
     pub(crate) bytes_read: u64,
     /// Whether the log stopped inside a line behind this block.
     pub(crate) cut: bool,
+    /// Whether nothing has been added behind this block for a while.
+    pub(crate) quiet: bool,
 }
 
 /// What goes through a channel of the feed: a block to a decoder, a chunk to a worker.
@@ -147,14 +149,8 @@ impl Drop for Outlet {
     }
 }
 
-/// Starts reading `inputs` with `decoders` threads for `workers` workers. The threads end when the log or the workers do.
-pub(crate) fn start(
-    inputs: Vec<LogInput>,
-    block_bytes: usize,
-    catalog: &Catalog,
-    decoders: usize,
-    workers: usize,
-) -> Vec<Inlet> {
+/// Starts reading `log` with `decoders` threads for `workers` workers. The threads end when the log or the workers do.
+pub(crate) fn start(log: Log, catalog: &Catalog, decoders: usize, workers: usize) -> Vec<Inlet> {
     let wakers: Vec<Arc<OnceLock<Thread>>> = (0..workers).map(|_| Arc::default()).collect();
     let panic = Panic::default();
     let inlet = |reader: &Arc<OnceLock<Thread>>| Inlet {
@@ -177,7 +173,7 @@ pub(crate) fn start(
         let (catalog, panic) = (catalog.clone(), Arc::clone(&panic));
         thread::spawn(move || telling(&panic, || decode_all(catalog, &block_out, &outlets)));
     }
-    thread::spawn(move || telling(&panic, || read_all(&inputs, block_bytes, &blocks)));
+    thread::spawn(move || telling(&panic, || read_all(&log, &blocks)));
     inlets
 }
 
@@ -189,10 +185,10 @@ fn telling(panic: &Panic, work: impl FnOnce()) {
     }
 }
 
-fn read_all(inputs: &[LogInput], block_bytes: usize, blocks: &[SyncSender<Feed<Block>>]) {
+fn read_all(log: &Log, blocks: &[SyncSender<Feed<Block>>]) {
     let mut turns = blocks.iter().cycle();
     let mut listened = true;
-    let read = log::read(inputs, block_bytes, |block| {
+    let read = log.read(|block| {
         listened = turns.next().is_some_and(|decoder| decoder.send(Feed::Piece(block)).is_ok());
         listened
     });
@@ -242,6 +238,7 @@ pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, wo
             records: 0,
             bytes_read: block.bytes_read,
             cut: block.cut,
+            quiet: block.quiet,
         })
         .collect();
     let mut records = 0;

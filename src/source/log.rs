@@ -1,6 +1,11 @@
 //! The replay log: files or standard input, plain, gzip or zstd (told by their first bytes), read as blocks of whole lines.
 
+mod follow;
+
+pub(crate) use follow::Follow;
+
 use super::kcat;
+use follow::{Tail, Waited};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -52,6 +57,18 @@ pub(crate) struct Block {
     pub(crate) bytes_read: u64,
     /// Whether the input stopped inside a line or a compressed frame behind this block.
     pub(crate) cut: bool,
+    /// Whether all there is was read with this block, and nothing has been added for a while: only of a log that is followed.
+    pub(crate) quiet: bool,
+}
+
+/// A log, and how it is read.
+pub(crate) struct Log {
+    /// Its parts, in order.
+    pub(crate) inputs: Vec<LogInput>,
+    /// Bytes of lines in a block, about.
+    pub(crate) block_bytes: usize,
+    /// The last part grows.
+    pub(crate) follow: Option<Follow>,
 }
 
 /// The size of all inputs in bytes, if they are files.
@@ -65,48 +82,79 @@ pub(crate) fn total_bytes(inputs: &[LogInput]) -> Option<u64> {
         .sum()
 }
 
-/// Reads the inputs one behind the other, handing each block to `each` until it answers false.
-pub(crate) fn read(
-    inputs: &[LogInput],
-    block_bytes: usize,
-    mut each: impl FnMut(Block) -> bool,
-) -> Result<(), LogError> {
-    let bytes_read = Arc::new(AtomicU64::new(0));
-    for (at, input) in inputs.iter().enumerate() {
-        let failed = |error| LogError { name: input.name(), error };
+/// Reads all there is of `inputs`, as [`Log::read`].
+pub(crate) fn read_all(inputs: &[LogInput], each: impl FnMut(Block) -> bool) -> Result<(), LogError> {
+    Log { inputs: inputs.to_vec(), block_bytes: BLOCK_BYTES, follow: None }.read(each)
+}
+
+impl Log {
+    /// Reads the inputs one behind the other, handing each block to `each` until it answers false.
+    pub(crate) fn read(&self, mut each: impl FnMut(Block) -> bool) -> Result<(), LogError> {
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        for (at, input) in self.inputs.iter().enumerate() {
+            let last = at + 1 == self.inputs.len();
+            let follow = self.follow.as_ref().filter(|_| last);
+            let failed = |error| LogError { name: input.name(), error };
+            match self.read_one(input, last, follow, &bytes_read, &mut each) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one input; false when no more is wanted.
+    fn read_one(
+        &self,
+        input: &LogInput,
+        last: bool,
+        follow: Option<&Follow>,
+        bytes_read: &Arc<AtomicU64>,
+        each: &mut impl FnMut(Block) -> bool,
+    ) -> io::Result<bool> {
+        let mut tail = follow.map(|follow| Tail::of(input, follow)).transpose()?;
+        let before = bytes_read.load(Relaxed);
         let raw: Box<dyn Read> = match input {
-            LogInput::File(path) => Box::new(File::open(path).map_err(failed)?),
+            LogInput::File(path) => Box::new(File::open(path)?),
             LogInput::Stdin => Box::new(io::stdin()),
         };
-        let mut reader =
-            decompressed(Counted { inner: raw, count: Arc::clone(&bytes_read) }, block_bytes).map_err(failed)?;
+        let raw = Counted { inner: raw, count: Arc::clone(bytes_read) };
+        let mut reader = decompressed(raw, self.block_bytes, tail.is_none())?;
         let name: Arc<str> = input.name().into();
-        let mut first_line = 1;
+        let (mut first_line, mut unfinished, mut quiet) = (1, Vec::new(), false);
         loop {
-            let mut block = Block {
-                lines: Vec::with_capacity(block_bytes),
-                name: Arc::clone(&name),
-                first_line,
-                bytes_read: 0,
-                cut: false,
-            };
-            let more = fill(&mut *reader, &mut block, block_bytes).map_err(failed)?;
+            let mut lines = std::mem::take(&mut unfinished);
+            lines.reserve(self.block_bytes.saturating_sub(lines.len()));
+            let mut block = Block { lines, name: Arc::clone(&name), first_line, bytes_read: 0, cut: false, quiet };
+            let more = fill(&mut *reader, &mut block, self.block_bytes)?;
+            block.quiet &= block.lines.is_empty();
+            if !more && tail.is_some() {
+                // Its rest is being written.
+                unfinished = split_whole_lines(&mut block);
+            }
             first_line += memchr::memchr_iter(b'\n', &block.lines).count() as u64;
             block.bytes_read = bytes_read.load(Relaxed);
-            if block.cut && at + 1 < inputs.len() {
+            if block.cut && !last {
                 // What is missing has later records behind it, which would make it seem to have been read.
                 let problem = "it stops inside a line or a compressed frame, and another part of the log follows";
-                return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, problem)));
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, problem));
             }
-            if (!block.lines.is_empty() || block.cut) && !each(block) {
-                return Ok(());
+            let says_something = !block.lines.is_empty() || block.cut || block.quiet;
+            if says_something && !each(block) {
+                return Ok(false);
             }
-            if !more {
-                break;
+            if more {
+                continue;
+            }
+            let Some(tail) = &mut tail else { return Ok(true) };
+            match tail.wait(bytes_read.load(Relaxed) - before)? {
+                Waited::Grown => quiet = false,
+                Waited::Quiet => quiet = true,
+                Waited::Stopped => return Ok(true),
             }
         }
     }
-    Ok(())
 }
 
 /// Fills a block; false at the end of the input.
@@ -117,8 +165,8 @@ fn fill(reader: &mut dyn BufRead, block: &mut Block, block_bytes: usize) -> io::
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             // A dump may stop inside a compressed frame: what was whole before it is used, and the cut is told.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let _cut_off = split_whole_lines(block);
                 block.cut = true;
-                keep_whole_lines(block);
                 return Ok(false);
             }
             Err(error) => return Err(error),
@@ -143,17 +191,25 @@ fn fill(reader: &mut dyn BufRead, block: &mut Block, block_bytes: usize) -> io::
     }
 }
 
-fn keep_whole_lines(block: &mut Block) {
+/// Takes what stands behind the last newline away from the block.
+fn split_whole_lines(block: &mut Block) -> Vec<u8> {
     let whole = memchr::memrchr(b'\n', &block.lines).map_or(0, |at| at + 1);
-    block.lines.truncate(whole);
+    block.cut = false;
+    block.lines.split_off(whole)
 }
 
-fn decompressed(raw: impl Read + 'static, block_bytes: usize) -> io::Result<Box<dyn BufRead>> {
+fn decompressed(raw: impl Read + 'static, block_bytes: usize, ends: bool) -> io::Result<Box<dyn BufRead>> {
     let mut raw = BufReader::with_capacity(block_bytes.max(16), raw);
     let head = raw.fill_buf()?;
-    Ok(if head.starts_with(&[0x1f, 0x8b]) {
+    let gzip = head.starts_with(&[0x1f, 0x8b]);
+    let zstd = head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || head.get(1..4) == Some(&[0x2a, 0x4d, 0x18]);
+    if (gzip || zstd) && !ends {
+        let problem = "a compressed file cannot be followed; give its lines plain, or run without `follow`";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
+    }
+    Ok(if gzip {
         Box::new(BufReader::with_capacity(block_bytes, flate2::bufread::MultiGzDecoder::new(raw)))
-    } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || head.get(1..4) == Some(&[0x2a, 0x4d, 0x18]) {
+    } else if zstd {
         Box::new(BufReader::with_capacity(block_bytes, zstd::stream::read::Decoder::with_buffer(raw)?))
     } else {
         Box::new(BufReader::with_capacity(block_bytes, raw))
@@ -183,7 +239,7 @@ mod tests {
         file.write_all(bytes).unwrap();
         let (mut lines, mut cut) = (Vec::new(), false);
         let mut next_line = 1;
-        read(&[LogInput::File(file.path().to_owned())], BLOCK_BYTES, |block| {
+        read_all(&[LogInput::File(file.path().to_owned())], |block| {
             assert_eq!(block.first_line, next_line);
             next_line += block.lines.iter().filter(|c| **c == b'\n').count() as u64;
             lines.extend_from_slice(&block.lines);

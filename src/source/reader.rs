@@ -59,6 +59,7 @@ pub(crate) fn read<'scope>(
     let mut builder = OperatorBuilder::new("Source: replay log".to_owned(), scope);
     let (output, facts) = builder.new_output();
     let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<Fact>>>::from(output);
+    let (worker, workers) = (scope.index(), scope.peers());
     let activator = scope.activator_for(builder.operator_info().address);
     let read = Rc::new(Cell::new(false));
     let handle = ReaderHandle { activator, read: Rc::clone(&read) };
@@ -77,7 +78,11 @@ pub(crate) fn read<'scope>(
             }
             match inlet.poll() {
                 Arrival::Chunk(chunk) => {
+                    let quiet = chunk.quiet;
                     let mut facts = reader.take(chunk);
+                    if quiet {
+                        facts.push(Fact::Quiet { worker, of: workers });
+                    }
                     reader.status.counters.facts_sent(facts.len() as u64);
                     output.activate().session(held).give_container(&mut facts);
                     read.set(true);
@@ -144,7 +149,7 @@ impl Reader {
         };
         tracing::trace!(table = partition.table, partition = partition.number, offset, "record");
         if !self.partitions.contains_key(&partition) {
-            facts.push(Fact { partition, offset, kind: FactKind::Start });
+            facts.push(Fact::Record { partition, kind: FactKind::Start { offset } });
         }
         let (offsets, progress) = self.partitions.entry(partition).or_default();
         let seen = offsets.note(offset);
@@ -180,7 +185,7 @@ impl Reader {
             }
         };
         if !again {
-            facts.push(Fact { partition, offset, kind: fact });
+            facts.push(Fact::Record { partition, kind: fact });
         }
     }
 

@@ -50,7 +50,7 @@ impl Heads {
     pub(crate) fn read(inputs: &[LogInput]) -> Result<Heads, LogError> {
         let mut heads = Heads::default();
         let finder = RunFinder::new();
-        log::read(inputs, log::BLOCK_BYTES, |block| {
+        log::read_all(inputs, |block| {
             block.lines.split(|c| *c == b'\n').for_each(|line| heads.line(line, &finder));
             true
         })?;
@@ -96,7 +96,7 @@ impl Heads {
         tracing::warn!(runs = self.runs.len(), "the connector was restarted within the log, which is read once more");
         let mut starts = Starts::default();
         let finder = RunFinder::new();
-        log::read(inputs, log::BLOCK_BYTES, |block| {
+        log::read_all(inputs, |block| {
             block.lines.split(|c| *c == b'\n').for_each(|line| starts.line(line, &finder));
             true
         })?;

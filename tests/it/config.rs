@@ -23,6 +23,7 @@ kind = "log"
 files = ["ROOT/examples/podium/log.jsonl.zst"]
 prefix = "podium"
 follow = false
+settle_ms = 30000
 snapshot_complete = false
 allow_partial_base = false
 on_bad_record = "stop"

@@ -12,6 +12,7 @@ mod captures;
 mod command_line;
 mod config;
 mod failures;
+mod follow;
 mod generated;
 mod index;
 mod logging;

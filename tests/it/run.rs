@@ -52,7 +52,7 @@ fn what_cannot_run_is_refused_before_anything_is_done() {
     for (args, message) in [
         (
             &["--follow"][..],
-            "deltaic: `source.follow`: a log cannot be followed yet; without it the run ends with the log\n",
+            "deltaic: 4 mistakes in the configuration:\n  missing key `source.prefix`: `source.follow` in --follow needs it\n",
         ),
         (&["--workers", "0"], "deltaic: `engine.workers` in --workers is `0`; expected a whole number from 1 to 256\n"),
     ] {

@@ -28,7 +28,7 @@ fn a_snapshot_of_which_first_records_are_missing_is_refused() {
     let refused = AlignError::SnapshotBeheaded { partitions: vec!["users/0".to_owned()] };
     for (snapshot_complete, expected) in [(false, Err(refused)), (true, Ok(()))] {
         let mut stage = before_the_base(AlignOptions { snapshot_complete, ..options() }, ONE_RUN);
-        stage.fact(USERS, 0, FactKind::Start);
+        stage.fact(USERS, 0, FactKind::Start { offset: 1 });
         stage.snapshot(USERS, 0, 1, 100);
         assert_eq!(stage.aligner.end_of_log(&mut stage.out), expected);
     }
@@ -56,7 +56,7 @@ fn a_log_without_a_snapshot_begins_after_an_empty_one_or_is_refused() {
 
     // Where a topic lacks its first records, rows of a snapshot may have been among them.
     let mut beheaded = before_the_base(options(), ONE_RUN);
-    beheaded.fact(ITEMS, 1, FactKind::Start);
+    beheaded.fact(ITEMS, 1, FactKind::Start { offset: 1 });
     beheaded.row(USERS, 0, 1, (5, 0), 51, 1);
     beheaded.row(ITEMS, 0, 1, (5, 0), 52, 1);
     let first = Origin::Stream { txid: 5, lsn: Lsn(53), previous: Lsn(0), order: 2 };

@@ -58,7 +58,7 @@ fn a_hole_may_lie_before_the_position_asked_for() {
 fn where_partitions_are_not_known_those_below_the_greatest_exist() {
     let tables = vec!["users".to_owned(), "items".to_owned()];
     let aligner = Aligner::new(AlignOptions { snapshot_complete: true, ..options() }, tables, None, Restarts::Unknown);
-    let mut stage = Stage { aligner, out: Vec::new(), offset: 0 };
+    let mut stage = Stage { aligner, out: Vec::new() };
     stage.snapshot(USERS, 0, 1, 100);
     for number in [0, 2] {
         stage.row(ITEMS, number, 1, (5, 0), 101, u64::from(number) + 1);
@@ -76,6 +76,6 @@ fn a_partition_that_should_not_be_there_is_refused() {
     let mut stage = stage();
     let refused = stage.try_fact(ITEMS, 2, FactKind::Unreadable).unwrap_err();
     assert_eq!(refused, AlignError::UnknownPartition { table: "items".to_owned(), number: 2, given: 2 });
-    let refused = stage.try_fact(ENDS, 1, FactKind::Start).unwrap_err();
+    let refused = stage.try_fact(ENDS, 1, FactKind::Start { offset: 0 }).unwrap_err();
     assert_eq!(refused, AlignError::TransactionPartition { number: 1 });
 }

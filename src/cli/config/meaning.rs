@@ -25,6 +25,7 @@ pub(crate) struct SourceConfig {
     pub(crate) files: Vec<LogInput>,
     pub(crate) prefix: Option<String>,
     pub(crate) follow: bool,
+    pub(crate) settle_ms: u64,
     pub(crate) snapshot_complete: bool,
     pub(crate) allow_partial_base: bool,
     pub(crate) on_bad_record: OnBadRecord,
@@ -72,8 +73,6 @@ pub(crate) struct EngineConfig {
 pub(crate) struct RunPlan {
     pub(crate) view: ConversationSearch,
     pub(crate) options: ReplayOptions,
-    /// Wait for more at the end of the log.
-    pub(crate) follow: bool,
     pub(crate) sink: SinkConfig,
 }
 
@@ -96,9 +95,11 @@ impl Config {
             allow_partial_base: source.allow_partial_base,
             on_bad_record: source.on_bad_record,
             repair_delay_ms: engine.repair_delay_ms,
+            follow: source.follow,
+            settle_ms: source.settle_ms,
             ..ReplayOptions::new(source.files)
         };
-        RunPlan { view, options, follow: source.follow, sink }
+        RunPlan { view, options, sink }
     }
 }
 

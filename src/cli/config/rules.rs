@@ -12,6 +12,7 @@ use deltaic::dataflows::ConversationSearch;
 pub(crate) fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
     let mut rules = Rules { settings, mistakes };
     rules.standard_input();
+    rules.follow();
     rules.dead_letters();
     rules.tables();
     rules.include();
@@ -35,6 +36,29 @@ impl Rules<'_> {
             self.broken(&files.place, "source.files", "standard input (\"-\") cannot be one of several files");
         }
         self.need_prefix(&files.place, "standard input in `source.files`");
+    }
+
+    /// What a log will hold cannot be known before.
+    fn follow(&mut self) {
+        let Some(Setting { value: Value::Boolean(true), place }) = self.settings.get(&Home::Source, "follow") else {
+            return;
+        };
+        let needs = "`source.follow`";
+        self.need_prefix(place, needs);
+        for table in &self.settings.schema.tables {
+            if !self.settings.is_named(&Home::Table(table.clone()), "partitions") {
+                self.needed(place, &format!("tables.{table}.partitions"), needs.to_owned());
+            }
+        }
+        if let Some(Setting { value: Value::Paths(paths), place }) = self.settings.get(&Home::Source, "files")
+            && paths.iter().any(|path| path.as_os_str() == DASH)
+        {
+            self.broken(
+                place,
+                "source.files",
+                "standard input is read until its writer ends; leave `source.follow` out",
+            );
+        }
     }
 
     fn dead_letters(&mut self) {

@@ -55,7 +55,19 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             "follow",
             Kind::Boolean,
             Fallback::Is("false"),
-            "Wait for more at the end of the log instead of ending the run. Reserved: a run with it is refused so far.",
+            "Wait for more at the end of the last file, a plain one that grows, until a signal comes. Needs prefix and the \
+             partitions of each table.",
+        )
+    },
+    Definition {
+        unit: Some("milliseconds"),
+        ..key(
+            Section::Source,
+            "settle_ms",
+            from(0),
+            Fallback::Is("30000"),
+            "A followed log that has been quiet for so long is taken as if it had ended: what is counted then closes, though \
+             nothing proves that the counts are right. 0 waits for ever.",
         )
     },
     Definition {

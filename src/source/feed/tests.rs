@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::fuzzing::catalog;
+use crate::source::log::LogInput;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 const LINE: &[u8] = b"{\"topic\":\"podium.transaction\",\"partition\":0,\"offset\":7,\"payload\":null}\n";
 
 fn block() -> Block {
-    Block { lines: LINE.to_vec(), name: "log".into(), first_line: 1, bytes_read: LINE.len() as u64, cut: false }
+    let bytes_read = LINE.len() as u64;
+    Block { lines: LINE.to_vec(), name: "log".into(), first_line: 1, bytes_read, cut: false, quiet: false }
 }
 
 /// What arrives at a worker until there is nothing more to wait for.
@@ -70,7 +72,8 @@ fn every_worker_sees_all_chunks_and_then_the_end() {
     (0..50).for_each(|_| file.write_all(LINE).unwrap());
     let inputs = vec![LogInput::File(file.path().to_owned())];
     for (decoders, workers) in [(1, 1), (3, 2), (2, 4)] {
-        let inlets = start(inputs.clone(), 100, &catalog(), decoders, workers);
+        let log = Log { inputs: inputs.clone(), block_bytes: 100, follow: None };
+        let inlets = start(log, &catalog(), decoders, workers);
         // Each on a thread of its own, as in a run: no channel holds the whole log.
         let workers: Vec<_> = inlets.into_iter().map(|mut inlet| thread::spawn(move || arrivals(&mut inlet))).collect();
         let seen: Vec<Vec<String>> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
@@ -87,8 +90,8 @@ fn every_worker_sees_all_chunks_and_then_the_end() {
 
 #[test]
 fn a_log_that_cannot_be_read_fails_every_worker() {
-    let inlets = start(vec![LogInput::File("/nonexistent/log".into())], 100, &catalog(), 2, 3);
-    for mut inlet in inlets {
+    let log = Log { inputs: vec![LogInput::File("/nonexistent/log".into())], block_bytes: 100, follow: None };
+    for mut inlet in start(log, &catalog(), 2, 3) {
         let seen = arrivals(&mut inlet);
         assert!(seen.len() == 1 && seen[0].starts_with("cannot read /nonexistent/log"), "{seen:?}");
     }

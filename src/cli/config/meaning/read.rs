@@ -47,6 +47,7 @@ impl SourceConfig {
             files: source.paths("files").into_iter().map(input).collect(),
             prefix: source.text("prefix"),
             follow: source.boolean("follow"),
+            settle_ms: number(source.integer("settle_ms").expect(SETTLED)),
             snapshot_complete: source.boolean("snapshot_complete"),
             allow_partial_base: source.boolean("allow_partial_base"),
             on_bad_record,

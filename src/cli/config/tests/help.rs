@@ -20,8 +20,9 @@ fn a_key_is_explained_with_what_it_takes_its_unit_its_default_and_its_option() {
 ",
         "
     follow
-      Wait for more at the end of the log instead of ending the run.
-      Reserved: a run with it is refused so far.
+      Wait for more at the end of the last file, a plain one that
+      grows, until a signal comes. Needs prefix and the partitions of
+      each table.
       [true or false; default: false; option: --follow]
 ",
         "

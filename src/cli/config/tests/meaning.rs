@@ -13,7 +13,7 @@ fn plan(text: &str, set: &[&str]) -> RunPlan {
 fn the_least_is_a_replay_with_every_default() {
     let options = ReplayOptions::new(vec![LogInput::File("dir/log.jsonl".into())]);
     let sink = SinkConfig::JsonLines { path: None, changes: false };
-    assert_eq!(plan(LEAST, &[]), RunPlan { view: ConversationSearch::default(), options, follow: false, sink });
+    assert_eq!(plan(LEAST, &[]), RunPlan { view: ConversationSearch::default(), options, sink });
 }
 
 #[test]
@@ -24,12 +24,14 @@ kind = \"log\"
 files = [\"a\", \"/b\"]
 prefix = \"podium\"
 follow = true
+settle_ms = 6
 snapshot_complete = true
 allow_partial_base = true
 on_bad_record = \"dead-letter\"
 dead_letters = \"letters\"
-[tables.users]
-partitions = 3
+[tables]
+users.partitions = 3
+conversations.partitions = 4
 [view]
 name = \"conversation_search\"
 zero_items = \"needs_review_invite\"
@@ -53,15 +55,18 @@ repair_delay_ms = 5
         options: ReplayOptions {
             workers: 4,
             prefix: Some("podium".to_owned()),
-            partitions: [("podium.public.users".to_owned(), 3)].into(),
+            partitions: [("users", 3), ("conversations", 4)]
+                .map(|(table, partitions)| (format!("podium.public.{table}"), partitions))
+                .into(),
             until: Some(Lsn(9)),
             snapshot_complete: true,
             allow_partial_base: true,
             on_bad_record: OnBadRecord::DeadLetter("dir/letters".into()),
             repair_delay_ms: 5,
+            follow: true,
+            settle_ms: 6,
             ..ReplayOptions::new(vec![LogInput::File("dir/a".into()), LogInput::File("/b".into())])
         },
-        follow: true,
         sink: SinkConfig::Tantivy(TantivyConfig {
             path: "dir/index".into(),
             options: IndexOptions {
@@ -76,7 +81,7 @@ repair_delay_ms = 5
     assert_eq!(plan(text, &[]), expected);
     // Nothing of it is a key's default, so a key that is not read would show.
     let named = DEFINITIONS.iter().filter(|definition| definition.name != "changes");
-    assert!(named.into_iter().all(|definition| text.contains(&format!("\n{} = ", definition.name))));
+    assert!(named.into_iter().all(|definition| text.contains(&format!("{} = ", definition.name))));
 }
 
 #[test]

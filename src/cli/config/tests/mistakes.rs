@@ -291,6 +291,14 @@ fn what_does_not_go_together() {
             &["`source.files` at dir/podium.toml:3: standard input (\"-\") cannot be one of several files"],
         ),
         (
+            &[(FILES, "files = [\"-\"]\nprefix = \"p\"\nfollow = true\n[tables]\nusers.partitions = 1")],
+            &[
+                "`source.files` at dir/podium.toml:3: standard input is read until its writer ends; leave `source.follow` \
+             out",
+                "missing key `tables.conversations.partitions`: `source.follow` at dir/podium.toml:5 needs it",
+            ],
+        ),
+        (
             &[(FILES, "files = [\"a\"]\ndead_letters = \"-\"")],
             &["`source.dead_letters` at dir/podium.toml:4: expected a file; standard output is for documents"],
         ),
