@@ -106,7 +106,7 @@ impl Writer {
         let index = Index::open(dir).expect("the index is made at the start");
         let mut rng = fastrand::Rng::with_seed(1);
         let touched = (0..DOCUMENTS).map(|number| touch(&identity, number, BASE, &mut rng)).collect();
-        let batch = Batch { lower: 0, upper: BASE + 1, touched, base: BASE, documents: DOCUMENTS, records: 0 };
+        let batch = Batch { lower: 0, upper: BASE + 1, touched, base: BASE, documents: DOCUMENTS, ..Batch::default() };
         let started = Instant::now();
         sink.apply(batch).and_then(|_| sink.flush()).expect("the disk has room");
         let seconds = started.elapsed().as_secs_f64();
@@ -122,7 +122,7 @@ impl Writer {
         numbers.sort_unstable();
         numbers.dedup();
         let touched = numbers.iter().map(|number| touch(&self.identity, *number, lower, &mut self.rng)).collect();
-        Batch { lower, upper, touched, base: BASE, documents: DOCUMENTS, records: 0 }
+        Batch { lower, upper, touched, base: BASE, documents: DOCUMENTS, ..Batch::default() }
     }
 
     fn commits(&mut self, size: u64, commits: usize) {

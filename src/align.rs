@@ -71,8 +71,9 @@ pub(crate) enum FactKind {
 pub(crate) enum Closing {
     /// Build state of the initial snapshot's rows read so far; forget what an aborted attempt loaded if `reset`.
     Load { snapshot: Lsn, reset: bool },
-    /// The initial snapshot is complete; there was none if it is `None`.
-    Base { snapshot: Option<Lsn>, reset: bool },
+    /// The initial snapshot is complete; there was none if it is `None`. Where rows from before the log are missing,
+    /// `partial_from` is the END that the log begins behind.
+    Base { snapshot: Option<Lsn>, reset: bool, partial_from: Option<Lsn> },
     /// The transaction is complete.
     Transaction { txid: u64, end: Lsn, truncated: u64, commit_ms: i64, repairs: bool },
     /// The transaction is part of what is already known: the base, or an earlier closing.
@@ -377,7 +378,7 @@ impl Aligner {
         if let Some(until) = self.options.until.filter(|until| *until < lsn) {
             return Err(AlignError::UntilBeforeBase { until, base: lsn });
         }
-        let closing = self.base.publish(lsn);
+        let closing = self.base.publish(lsn, partial);
         self.report.base = Some(lsn);
         self.report.partial_base = partial;
         out.push((closing, self.time(lsn).max(HYDRATION_END)));

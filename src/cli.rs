@@ -55,7 +55,7 @@ enum Command {
     /// Commands about an index as a whole.
     #[command(subcommand)]
     Index(index::About),
-    /// Print what a configuration file and --set come to, as TOML: every key, with its default where nobody set it.
+    /// Print what a configuration file, --set and options come to, as TOML: every key, with its default where nobody set it.
     #[command(after_long_help = config::explained())]
     Config(config::command::Print),
     /// Print the completions of a shell.

@@ -101,8 +101,10 @@ pub struct Progress {
     pub settled: u64,
     /// Documents that stand.
     pub documents: u64,
-    /// What is shown is exact at this LSN.
+    /// What the run has read is exact at this LSN.
     pub exact_at: Option<Lsn>,
+    /// The sink holds everything up to this LSN from an earlier run: until `exact_at` is there, the sink stays as it is.
+    pub held: Option<Lsn>,
 }
 
 impl RunHandle {
@@ -123,6 +125,7 @@ impl RunHandle {
             settled: align.settled,
             documents: self.status.counters.documents(),
             exact_at: align.exact_at,
+            held: self.status.held(),
         }
     }
 }
@@ -155,14 +158,14 @@ impl<V: View> Engine<V> {
         let started = Instant::now();
         let Engine { view, options, status } = self;
         info!(view = view.name(), workers = options.workers, inputs = ?options.inputs, "run starts");
+        // A sink that is of something else is told before the whole log is looked at, if the source is named.
+        if let Some(prefix) = &options.prefix {
+            start(sink, &view, prefix, &options)?;
+        }
         let Known { prefix, catalog, partitions, restarts } = look(&view, &options)?;
         info!(transactions = catalog.topic_name(Catalog::TRANSACTIONS), ?partitions, "source found");
-        sink.start(&identity(&view, &prefix, &options))?;
-        let held = sink.frontier();
-        if let (Some(until), Some(last)) = (options.until, held.checked_sub(1))
-            && until.time(Epoch::default()) < last
-        {
-            return Err(Error::UntilBeforeSink { until, sink: Lsn::of_time(last) });
+        if options.prefix.is_none() {
+            start(sink, &view, &prefix, &options)?;
         }
         let plan = Plan {
             view,
@@ -179,6 +182,7 @@ impl<V: View> Engine<V> {
             restarts,
             history: sink.history(),
         };
+        status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));
         let workers = options.workers.max(1);
         let inlets = feed::start(log(options, &status), &catalog, workers, workers);
         let (batches_in, batches) = sync_channel(BATCHES);
@@ -204,6 +208,17 @@ impl<V: View> Engine<V> {
                 Ok(report)
             }
         }
+    }
+}
+
+/// Starts the sink, unless it holds something else, or more than was asked for.
+fn start(sink: &mut impl Sink, view: &impl View, prefix: &str, options: &ReplayOptions) -> Result<(), Error> {
+    sink.start(&identity(view, prefix, options))?;
+    match (options.until, sink.frontier().checked_sub(1)) {
+        (Some(until), Some(last)) if until.time(Epoch::default()) < last => {
+            Err(Error::UntilBeforeSink { until, sink: Lsn::of_time(last) })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -66,7 +66,7 @@ pub enum Error {
         partitions: u32,
     },
     /// Ask for a later state, or fill an empty sink.
-    #[error("--until {until} is before LSN {sink}, which the output has reached already: it cannot go back")]
+    #[error("LSN {until}, to stop at, is before LSN {sink}, which the output has reached already: it cannot go back")]
     UntilBeforeSink {
         /// What was asked for.
         until: Lsn,

@@ -184,7 +184,7 @@ impl<R: Row> Held<R> {
         self.closed.note(closing, self.table);
         match *closing {
             Closing::Load { snapshot, reset } => self.load(Some(snapshot), reset && leader, time, workers, out),
-            Closing::Base { snapshot, reset } => self.load(snapshot, reset && leader, time, workers, out),
+            Closing::Base { snapshot, reset, .. } => self.load(snapshot, reset && leader, time, workers, out),
             Closing::Known { txid, end, in_base } => self.drop_known(txid, end, in_base),
             Closing::Transaction { txid, end, commit_ms, repairs, .. } => {
                 self.let_late_go(end, time, workers, out);

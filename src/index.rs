@@ -21,17 +21,22 @@ pub(crate) mod fields;
 pub(crate) mod folder;
 pub(crate) mod payload;
 mod snapshot;
+mod unlocked;
 
 pub use dump::Dump;
 pub use error::{Difference, IndexError};
-pub use snapshot::{Found, Hit, IndexStats, Snapshot, Stored};
+pub use snapshot::{Found, Hit, Hits, IndexStats, Snapshot, Stored};
 
-use error::damaged;
+use error::failed;
 use folder::Folder;
 use payload::Payload;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tantivy::{IndexReader, ReloadPolicy};
+use tantivy::directory::error::OpenReadError;
+use tantivy::{IndexReader, ReloadPolicy, TantivyError};
+
+/// How often a reader tries to load a commit before the next one is there.
+const TURNS: u32 = 100;
 
 /// An index that is read. It may be written meanwhile, by this process or another.
 pub struct Index {
@@ -88,22 +93,31 @@ impl Index {
 
 impl Loader {
     fn open(folder: &Folder, generation: String) -> Result<Loader, IndexError> {
-        let index = folder.open(&generation)?;
+        let index = folder.open_to_read(&generation)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into();
-        let reader = reader.map_err(|error| damaged(folder.path(), error))?;
+        let reader = reader.map_err(|error| failed(folder.path(), error))?;
         Ok(Loader { generation, index, reader })
     }
 
     fn load(&self, folder: &Folder) -> Result<Snapshot, IndexError> {
-        let damaged = |error| damaged(folder.path(), error);
+        let failed = |error| failed(folder.path(), error);
+        let mut turns = 0..TURNS;
         loop {
-            self.reader.reload().map_err(damaged)?;
+            let last = turns.next().is_none();
+            match self.reader.reload() {
+                // A file of the commit was removed while it was opened without a lock: there is a newer one.
+                Err(TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_))) if !last => continue,
+                loaded => loaded.map_err(failed)?,
+            }
             let searcher = self.reader.searcher();
-            let meta = self.index.load_metas().map_err(damaged)?;
+            let meta = self.index.load_metas().map_err(failed)?;
             let segments = meta.segments.iter().map(|segment| (segment.id(), segment.delete_opstamp()));
             if segments.collect::<std::collections::BTreeMap<_, _>>() == *searcher.generation().segments() {
                 let payload = Payload::read(folder.path(), meta.payload.as_deref())?;
                 return Snapshot::new(folder.path(), searcher, payload, meta.opstamp);
+            }
+            if last {
+                return Err(IndexError::Restless { dir: folder.path().to_owned() });
             }
         }
     }

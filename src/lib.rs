@@ -36,11 +36,11 @@ pub use dead_letter::OnBadRecord;
 pub use engine::{Engine, Progress, ReplayOptions, RunHandle};
 pub use envelope::{BadReason, BadRecord};
 pub use error::Error;
-pub use index::{Difference, Dump, Found, Hit, Index, IndexError, IndexStats, Snapshot, Stored};
+pub use index::{Difference, Dump, Found, Hit, Hits, Index, IndexError, IndexStats, Snapshot, Stored};
 pub use report::{Inexact, InexactCause, Report};
 pub use sink::{
-    Ack, Action, Batch, ChangeLines, DocumentJson, FinalLines, History, Identity, IndexOptions, NullSink, Sink,
-    SinkError, TantivySink, Touch,
+    Ack, Action, Batch, ChangeLines, DocumentJson, FinalLines, History, Identity, IndexOptions, LatestSnapshot,
+    NullSink, Sink, SinkError, TantivySink, Touch,
 };
 pub use source::Location;
 pub use source::kcat::BadLine;

@@ -12,10 +12,10 @@ pub use identity::Identity;
 pub use json::DocumentJson;
 pub use jsonl::{ChangeLines, FinalLines};
 pub use null::NullSink;
-pub use tantivy::{IndexOptions, TantivySink};
+pub use tantivy::{IndexOptions, LatestSnapshot, TantivySink};
 
 use crate::index::IndexError;
-use crate::time::Time;
+use crate::time::{Lsn, Time};
 use dataflows::{Document, DocumentId};
 use std::time::Instant;
 
@@ -54,6 +54,8 @@ pub struct Batch {
     pub touched: Vec<Touch>,
     /// The time of the initial snapshot that the log begins with: what was deleted before it, nobody tells.
     pub base: Time,
+    /// The log has no initial snapshot and begins behind this END: rows from before it are missing.
+    pub partial_from: Option<Lsn>,
     /// How many documents stand after the batch.
     pub documents: u64,
     /// How many records of the source had been read when the batch was made: to be shown, and not the same in every run.
@@ -105,7 +107,7 @@ pub trait Sink {
     /// A run begins whose documents are of `identity`. Called once, first of all.
     ///
     /// # Errors
-    /// The sink holds something else; the run ends before anything is read.
+    /// The sink holds something else; the run ends before anything is replayed.
     fn start(&mut self, identity: &Identity) -> Result<(), SinkError> {
         let _any = identity;
         Ok(())
@@ -129,7 +131,8 @@ pub trait Sink {
         None
     }
 
-    /// Makes safe what was accepted. Called once the deadline has passed, before any further batch.
+    /// Makes safe what was accepted. Called once the deadline has passed, before any further batch; and when the run ends
+    /// by an error that is not the sink's, since what was accepted before is exact.
     ///
     /// # Errors
     /// As of `apply`; what was accepted may be lost.

@@ -102,6 +102,8 @@ pub(crate) struct Status {
     inexact: Mutex<InexactKeys>,
     dead_letters: Mutex<DeadLetters>,
     interrupted: AtomicBool,
+    /// What the sink held before the run.
+    held: OnceLock<Lsn>,
 }
 
 /// A poisoned lock is a panic of another thread, which ends the run by itself.
@@ -127,6 +129,16 @@ impl Status {
 
     pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Relaxed)
+    }
+
+    /// The sink holds everything up to this LSN.
+    pub(crate) fn hold(&self, lsn: Option<Lsn>) {
+        let _set_once = lsn.map(|lsn| self.held.set(lsn));
+    }
+
+    /// What the sink held before the run.
+    pub(crate) fn held(&self) -> Option<Lsn> {
+        self.held.get().copied()
     }
 
     /// Writes a bad record away, or says that it ends the run.

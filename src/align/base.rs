@@ -21,6 +21,8 @@ pub(super) struct Base {
     stream: bool,
     /// Whether a change was read that nothing was committed before: the log starts where the snapshot ended.
     from_the_start: bool,
+    /// The least END that a change of the stream was read to come after.
+    begins_behind: Option<Lsn>,
     rows: u64,
     loads: Time,
     /// The attempt of which rows were let in.
@@ -41,6 +43,7 @@ impl Base {
     pub(super) fn streamed(&mut self, previous: Lsn) {
         self.stream = true;
         self.from_the_start |= previous == Lsn(0);
+        self.begins_behind = Some(self.begins_behind.map_or(previous, |least| least.min(previous)));
     }
 
     /// Notes a row of an attempt; answers with a load when enough rows wait.
@@ -97,10 +100,11 @@ impl Base {
         }
     }
 
-    pub(super) fn publish(&mut self, lsn: Lsn) -> Closing {
+    pub(super) fn publish(&mut self, lsn: Lsn, partial: bool) -> Closing {
         self.published = Some(lsn);
         let snapshot = self.attempt;
         let reset = snapshot.is_some_and(|attempt| self.reset(attempt));
-        Closing::Base { snapshot, reset }
+        let partial_from = partial.then(|| self.begins_behind.unwrap_or_default());
+        Closing::Base { snapshot, reset, partial_from }
     }
 }

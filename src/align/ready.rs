@@ -43,6 +43,8 @@ pub(super) enum Doubt {
     Signs,
     /// The connector was restarted at or behind it.
     Restart,
+    /// Of restarts nothing is known yet.
+    Unknown,
     /// Nothing in the log is known to come after it.
     Tail,
 }
@@ -52,6 +54,7 @@ impl Doubt {
         match self {
             Doubt::Signs => ", and a connector restart makes its counts doubtful",
             Doubt::Restart => ", and a connector restart at or after it makes its counts doubtful",
+            Doubt::Unknown => ", and whether the connector was restarted at or after it is not known yet",
             Doubt::Tail => {
                 ", and other transactions at the end of the log miss rows or bear signs of a restart, so that its counts are doubtful"
             }
@@ -113,7 +116,8 @@ impl Aligner {
             return Some(Doubt::Signs);
         }
         if self.in_front(pending, before) {
-            return Some(Doubt::Restart);
+            let unknown = matches!(self.restarts, Restarts::Unknown) && self.read_to == ReadTo::Here;
+            return Some(if unknown { Doubt::Unknown } else { Doubt::Restart });
         }
         let believed = self.tail_believed && self.read_to != ReadTo::Here;
         (self.in_tail(pending) && !believed).then_some(Doubt::Tail)

@@ -79,8 +79,8 @@ impl Stage {
         closings
             .map(|(closing, time)| match closing {
                 Closing::Load { snapshot, reset } => format!("load {snapshot} at {time}, reset {reset}"),
-                Closing::Base { snapshot: Some(snapshot), reset: false } => format!("base {snapshot}"),
-                Closing::Base { snapshot, reset } => format!("base {snapshot:?}, reset {reset}"),
+                Closing::Base { snapshot: Some(snapshot), reset: false, .. } => format!("base {snapshot}"),
+                Closing::Base { snapshot, reset, .. } => format!("base {snapshot:?}, reset {reset}"),
                 Closing::Transaction { end, .. } => format!("{end}"),
                 Closing::Known { end, in_base, .. } => format!("known {end}, in base {in_base}"),
             })

@@ -2,6 +2,7 @@
 //! while the index is written.
 
 use super::printed;
+use super::summary::as_of;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use deltaic::{Index, Snapshot, Stored};
@@ -32,6 +33,7 @@ pub(super) struct Search {
 
     /// The query, in tantivy's language: words, all of which must be there, `field:word`, `"a phrase"`, `OR`, `-word`, or `*`
     /// for every document.
+    #[arg(allow_hyphen_values = true)]
     query: String,
 
     /// At most so many documents, the best first.
@@ -43,7 +45,7 @@ impl Search {
     pub(super) fn run(&self) -> Result<ExitCode> {
         let snapshot = self.dir.snapshot()?;
         let found = snapshot.search(&self.query, self.limit)?;
-        lines(found.hits.into_iter().map(|hit| Ok(hit.document)))?;
+        lines(found.hits.map(|hit| Ok(hit?.document)))?;
         eprintln!("{} of {} documents, {}", found.total, snapshot.documents(), lsn(&snapshot));
         Ok(ExitCode::SUCCESS)
     }
@@ -56,6 +58,7 @@ pub(super) struct Get {
     dir: Dir,
 
     /// The document's id.
+    #[arg(allow_hyphen_values = true)]
     id: String,
 }
 
@@ -114,12 +117,12 @@ pub(super) struct Show {
 impl Show {
     fn run(&self) -> Result<ExitCode> {
         let stats = self.dir.snapshot()?.stats()?;
-        let lsn = stats.lsn.map_or_else(|| "none: nothing was shown yet".to_owned(), |lsn| lsn.to_string());
         let mut text = format!("view          {}\n", stats.view);
         for (option, value) in &stats.options {
             text += &format!("  {option:<22} {value}\n");
         }
-        text += &format!("source        {}\nexact at LSN  {lsn}\ndocuments     {}\n", stats.prefix, stats.documents);
+        text += &format!("source        {}\n{}\n", stats.prefix, as_of(stats.lsn, stats.partial_from.is_some()));
+        text += &format!("documents     {}\n", stats.documents);
         for (step, count) in &stats.steps {
             text += &format!("  {step:<22} {count}\n");
         }

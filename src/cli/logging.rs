@@ -3,7 +3,8 @@
 use super::progress::beside_bar;
 use clap::ValueEnum;
 use std::io::{self, Write};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// A level and all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,7 +25,10 @@ pub(super) fn start(level: Level) {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(filter).with_ansi(false).with_writer(|| Line).init();
+    // What tantivy does behind a commit, as merges, it tells nobody but its log, and most of that is of no interest.
+    let filter = Targets::new().with_default(filter).with_target("tantivy", filter.min(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Line);
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 /// Writes whole lines, beside the progress bar.

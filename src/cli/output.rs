@@ -20,7 +20,8 @@ pub(super) fn run(engine: Engine<ConversationSearch>, sink: &SinkConfig) -> Resu
             // The lock goes with the sink; a reader needs none.
             drop(sink);
             let stats = Index::open(&config.path)?.snapshot().stats()?;
-            (report, Shown { documents: stats.documents, steps: stats.steps })
+            let partial = stats.partial_from.is_some();
+            (report, Shown { lsn: stats.lsn, partial, documents: stats.documents, steps: stats.steps })
         }
         SinkConfig::JsonLines { path, changes } => {
             let out: Box<dyn Write + Send> = match path {
@@ -31,11 +32,13 @@ pub(super) fn run(engine: Engine<ConversationSearch>, sink: &SinkConfig) -> Resu
             if *changes {
                 let mut sink = ChangeLines::new(out);
                 let report = supervise::watched(&handle, || engine.run(&mut sink))?;
-                (report, Shown::of(sink.documents()))
+                let shown = Shown::of(sink.documents(), &report);
+                (report, shown)
             } else {
                 let mut sink = FinalLines::new(out);
                 let report = supervise::watched(&handle, || engine.run(&mut sink))?;
-                (report, Shown::of(sink.documents()))
+                let shown = Shown::of(sink.documents(), &report);
+                (report, shown)
             }
         }
     };

@@ -69,7 +69,11 @@ fn text(progress: &Progress, elapsed: Duration) -> String {
     let share =
         progress.share.map(|share| format!("{:.0} % of the log, ", (share * 100.0).min(100.0))).unwrap_or_default();
     let rate = progress.records as f64 / elapsed.as_secs_f64().max(0.001);
-    let at = progress.exact_at.map(|lsn| format!(", exact at LSN {lsn}")).unwrap_or_default();
+    let at = match (progress.exact_at, progress.held) {
+        (at, Some(held)) if at < Some(held) => format!(", on the way to LSN {held}, where the index is"),
+        (Some(lsn), _) => format!(", exact at LSN {lsn}"),
+        (None, _) => String::new(),
+    };
     let settled = match progress.settled {
         0 => String::new(),
         settled => format!(" ({settled} settled)"),

@@ -1,29 +1,35 @@
 //! What is said at the end of a run.
 
 use deltaic::dataflows::Value;
-use deltaic::{Document, DocumentId, Report};
+use deltaic::{Document, DocumentId, Lsn, Report};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// How many open transactions and inexact keys are named.
 const NAMED: usize = 20;
 
-/// The documents that stand when a run ends.
+/// What stands when a run ends.
 pub(super) struct Shown {
+    /// The documents are those of this LSN.
+    pub(super) lsn: Option<Lsn>,
+    /// Rows from before the log are missing, by permission.
+    pub(super) partial: bool,
     pub(super) documents: u64,
     /// How many are at each step.
     pub(super) steps: BTreeMap<String, u64>,
 }
 
 impl Shown {
-    pub(super) fn of(documents: &BTreeMap<DocumentId, Document>) -> Shown {
+    /// The documents that a run has shown.
+    pub(super) fn of(documents: &BTreeMap<DocumentId, Document>, report: &Report) -> Shown {
         let mut steps: BTreeMap<String, u64> = BTreeMap::new();
         for document in documents.values() {
             if let Some(Value::Text(step)) = document.get("step") {
                 *steps.entry(step.to_string()).or_default() += 1;
             }
         }
-        Shown { documents: documents.len() as u64, steps }
+        let (lsn, partial) = (report.exact_at, report.partial_base);
+        Shown { lsn, partial, documents: documents.len() as u64, steps }
     }
 }
 
@@ -34,13 +40,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
         writeln!(out, "  {step:<22} {count}")?;
     }
     resumed(out, report)?;
-    match report.exact_at {
-        Some(lsn) if report.partial_base => {
-            writeln!(out, "as of LSN     {lsn}; rows from before the log are missing (--allow-partial-base)")?
-        }
-        Some(lsn) => writeln!(out, "exact at LSN  {lsn}")?,
-        None => writeln!(out, "exact at LSN  none: nothing was shown")?,
-    }
+    writeln!(out, "{}", as_of(shown.lsn, shown.partial))?;
     let settled = match report.settled {
         0 => String::new(),
         settled => format!(", {settled} settled, which is no proof: the log had been quiet"),
@@ -78,12 +78,24 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
     writeln!(out, "seconds       {:.2}", report.elapsed.as_secs_f64())
 }
 
+/// Up to where documents go.
+pub(super) fn as_of(lsn: Option<Lsn>, partial: bool) -> String {
+    match lsn {
+        Some(lsn) if partial => {
+            format!("as of LSN     {lsn}; rows from before the log are missing (--allow-partial-base)")
+        }
+        Some(lsn) => format!("exact at LSN  {lsn}"),
+        None => "exact at LSN  none: nothing was shown".to_owned(),
+    }
+}
+
 /// What an index held before the run.
 fn resumed(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let Some(held) = report.resumed_at else { return Ok(()) };
     match report.exact_at {
-        Some(exact_at) if exact_at < held => {
-            writeln!(out, "nothing new   the index is at LSN {held}, the log ends before it; the index was not changed")
+        at if report.nothing_new && at < Some(held) => {
+            let why = if report.interrupted { "the run was stopped before it" } else { "the log ends before it" };
+            writeln!(out, "nothing new   the index is at LSN {held}, {why}; it was not changed")
         }
         _ if report.nothing_new => writeln!(out, "nothing new   the index was at LSN {held}; it was not changed"),
         _ => writeln!(out, "continued     from LSN {held}: {} changes of documents", report.touched),

@@ -3,7 +3,7 @@
 //! Only ids at the front of each segment are in memory. Documents are fetched one by one, in an order that is not the
 //! order they are stored in, which the cache of the store makes bearable.
 
-use super::error::{IndexError, damaged};
+use super::error::{IndexError, failed};
 use super::snapshot::{Snapshot, Stored};
 use tantivy::DocAddress;
 use tantivy::termdict::TermStreamer;
@@ -24,7 +24,7 @@ struct Ids<'a> {
 
 impl<'a> Dump<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Result<Dump<'a>, IndexError> {
-        let failed = |error: std::io::Error| damaged(snapshot.dir(), error.into());
+        let failed = |error: std::io::Error| failed(snapshot.dir(), error.into());
         let mut segments = Vec::with_capacity(snapshot.ids().len());
         for (segment, ids) in snapshot.ids().iter().enumerate() {
             let mut ids = Ids { segment, left: ids.terms().stream().map_err(failed)?, first: None };
@@ -44,7 +44,7 @@ impl<'a> Dump<'a> {
             return Err(IndexError::Damaged { dir: self.snapshot.dir().to_owned(), reason });
         }
         if let Some(ids) = self.segments.get_mut(at) {
-            ids.advance(self.snapshot).map_err(|error| damaged(self.snapshot.dir(), error.into()))?;
+            ids.advance(self.snapshot).map_err(|error| failed(self.snapshot.dir(), error.into()))?;
         }
         self.snapshot.stored(address).map(Some)
     }

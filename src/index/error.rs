@@ -1,5 +1,6 @@
 //! Why an index cannot be read or written, by what the reader must do next.
 
+use crate::time::Lsn;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,12 @@ pub enum IndexError {
     /// Stop the other process, or name another directory.
     #[error("another process is writing to the index in {dir}; stop it first, or name another directory")]
     Busy {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Read again, or have commits come less often.
+    #[error("the index in {dir} is committed so often that no commit could be loaded before the next; try again")]
+    Restless {
         /// The directory.
         dir: PathBuf,
     },
@@ -87,6 +94,19 @@ pub enum IndexError {
         dir: PathBuf,
         /// All of them.
         differences: Vec<Difference>,
+    },
+    /// Use a log that begins where the one did that filled it, or name another directory.
+    #[error(
+        "the index in {dir} was filled without an initial snapshot, from a log that begins {}; this one begins {}, so rows that the index knows are missing; run with a log that begins where that one did, or name another directory to fill",
+        behind(*.index), behind(*.run)
+    )]
+    OtherBeginning {
+        /// The directory.
+        dir: PathBuf,
+        /// The END that the log of the index begins behind; `None` if it has a snapshot.
+        index: Option<Lsn>,
+        /// The same of the run's log.
+        run: Option<Lsn>,
     },
     /// Name the column otherwise in the view.
     #[error("a document's field cannot be called `{name}`: {reason}")]
@@ -152,8 +172,12 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Tantivy's own failures.
-pub(crate) fn damaged(dir: &Path, error: tantivy::TantivyError) -> IndexError {
+fn behind(beginning: Option<Lsn>) -> String {
+    beginning.map_or("with a snapshot".to_owned(), |lsn| format!("behind LSN {lsn}"))
+}
+
+/// For `map_err`: a failure of the search library.
+pub(crate) fn failed(dir: &Path, error: tantivy::TantivyError) -> IndexError {
     IndexError::Tantivy { dir: dir.to_owned(), error: Box::new(error) }
 }
 

@@ -4,8 +4,9 @@
 //! So a folder that ends in `.new` is always what a crash left, and a generation that no `CURRENT` names is either that
 //! too, if it holds nothing yet, or a sign that `CURRENT` was lost, which is not for a program to mend.
 
-use super::error::{IndexError, damaged, io};
+use super::error::{IndexError, failed, io};
 use super::payload::Payload;
+use super::unlocked;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,12 +42,12 @@ impl Folder {
         if let Some(stranger) = self.stranger()? {
             return Err(IndexError::NotEmpty { dir: self.path.clone(), found: stranger });
         }
-        fs::create_dir_all(&self.path).map_err(io("create", &self.path))?;
-        let directory = MmapDirectory::open(&self.path).map_err(|error| damaged(&self.path, error.into()))?;
+        make_dir(&self.path)?;
+        let directory = MmapDirectory::open(&self.path).map_err(|error| failed(&self.path, error.into()))?;
         let lock = Lock { filepath: LOCK.into(), is_blocking: false };
         directory.acquire_lock(&lock).map_err(|error| match error {
             LockError::LockBusy => IndexError::Busy { dir: self.path.clone() },
-            other => damaged(&self.path, other.into()),
+            other => failed(&self.path, other.into()),
         })
     }
 
@@ -69,13 +70,25 @@ impl Folder {
         }
     }
 
-    /// Opens a generation.
+    /// Opens a generation to write it.
     pub(crate) fn open(&self, generation: &str) -> Result<Index, IndexError> {
+        Index::open_in_dir(self.existing(generation)?).map_err(|error| failed(&self.path, error))
+    }
+
+    /// Opens a generation to read it, where nothing may be written too.
+    pub(crate) fn open_to_read(&self, generation: &str) -> Result<Index, IndexError> {
+        let directory = unlocked::directory(&self.existing(generation)?);
+        let directory = directory.map_err(|error| failed(&self.path, error.into()))?;
+        Index::open(directory).map_err(|error| failed(&self.path, error))
+    }
+
+    /// The folder of a generation, which must be there.
+    fn existing(&self, generation: &str) -> Result<PathBuf, IndexError> {
         let path = self.generation(generation);
-        if !path.is_dir() {
-            return Err(IndexError::NoGeneration { dir: self.path.clone(), generation: generation.to_owned() });
+        if path.is_dir() {
+            return Ok(path);
         }
-        Index::open_in_dir(path).map_err(|error| damaged(&self.path, error))
+        Err(IndexError::NoGeneration { dir: self.path.clone(), generation: generation.to_owned() })
     }
 
     /// The folder of a generation.
@@ -83,19 +96,24 @@ impl Folder {
         self.path.join(generation)
     }
 
-    /// Makes the first generation, which says of itself what `payload` says, and lets `CURRENT` name it. The caller holds
-    /// the lock, and has seen that there is no `CURRENT`.
+    /// Makes a generation, which says of itself what `payload` says, and lets `CURRENT` name it. The caller holds the lock,
+    /// and has seen that there is no `CURRENT`, or one in which nothing is.
     pub(crate) fn create(&self, schema: tantivy::schema::Schema, payload: &Payload) -> Result<String, IndexError> {
-        self.clear_leftovers()?;
-        let generation = format!("{GENERATION}1");
+        let before = self.current()?;
+        self.clear_leftovers(before.as_deref())?;
+        let generation = format!("{GENERATION}{}", before.as_deref().and_then(number).unwrap_or(0) + 1);
         let made = self.path.join(format!("{generation}{NEW}"));
         fs::create_dir(&made).map_err(io("create", &made))?;
-        make(&made, schema, payload).map_err(|error| damaged(&self.path, error))?;
+        make(&made, schema, payload).map_err(|error| failed(&self.path, error))?;
         sync(&made)?;
         let path = self.generation(&generation);
         fs::rename(&made, &path).map_err(io("name", &path))?;
         sync(&self.path)?;
         self.set_current(&generation)?;
+        if let Some(before) = before {
+            let path = self.generation(&before);
+            fs::remove_dir_all(&path).map_err(io("remove", &path))?;
+        }
         Ok(generation)
     }
 
@@ -112,14 +130,14 @@ impl Folder {
     }
 
     /// Removes what a crash may have left of a creation. Documents are never removed.
-    fn clear_leftovers(&self) -> Result<(), IndexError> {
-        for name in self.names()? {
+    fn clear_leftovers(&self, current: Option<&str>) -> Result<(), IndexError> {
+        for name in self.names()?.into_iter().filter(|name| current != Some(name)) {
             let path = self.path.join(&name);
             if name.ends_with(NEW) && path.is_dir() {
                 fs::remove_dir_all(&path).map_err(io("remove", &path))?;
             } else if number(&name).is_some() {
                 let index = self.open(&name)?;
-                let meta = index.load_metas().map_err(|error| damaged(&self.path, error))?;
+                let meta = index.load_metas().map_err(|error| failed(&self.path, error))?;
                 if Payload::read(&self.path, meta.payload.as_deref())?.upper() > 0 {
                     return Err(IndexError::NoCurrent { dir: self.path.clone(), generation: name });
                 }
@@ -152,6 +170,21 @@ impl Folder {
 fn number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(GENERATION)?;
     digits.parse().ok().filter(|number: &u64| number.to_string() == digits)
+}
+
+/// Makes a directory, and those above it that are not there, for good.
+fn make_dir(path: &Path) -> Result<(), IndexError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_dir(above)?;
+    match fs::create_dir(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made.map_err(io("create", path))?,
+    }
+    sync(above)
 }
 
 /// Makes an index in which nothing is, and that says so.

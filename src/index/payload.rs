@@ -19,6 +19,8 @@ pub(crate) struct Payload {
     pub(crate) fields: Vec<String>,
     pub(crate) prefix: String,
     epoch: u8,
+    /// The log that fills it has no initial snapshot and begins behind this END: rows from before it are missing.
+    pub(crate) partial_from: Option<u64>,
     /// The END of the last transaction that is in; `None` before the first commit of a run.
     lsn: Option<u64>,
     pub(crate) documents: u64,
@@ -45,6 +47,7 @@ impl Payload {
             fields: fields.map(|field| format!("{}: {:?}", field.name, field.kind).to_lowercase()).collect(),
             prefix: identity.prefix.clone(),
             epoch: Epoch::default().0,
+            partial_from: None,
             lsn: None,
             documents: 0,
             records: 0,
@@ -81,6 +84,15 @@ impl Payload {
         let last = upper.checked_sub(1);
         self.epoch = last.map_or_else(Epoch::default, Epoch::of_time).0;
         self.lsn = last.map(|last| Lsn::of_time(last).0);
+    }
+
+    /// Refuses an index that holds another number of documents than its last commit counted.
+    pub(crate) fn check_count(&self, dir: &Path, found: u64) -> Result<(), IndexError> {
+        if found == self.documents {
+            return Ok(());
+        }
+        let reason = format!("it holds {found} documents, and its last commit counted {}", self.documents);
+        Err(IndexError::Damaged { dir: dir.to_owned(), reason })
     }
 
     /// Refuses a run of something else, and says in what it differs.

@@ -1,7 +1,7 @@
 //! One commit of an index: its documents and its LSN are of one instant.
 
 use super::dump::Dump;
-use super::error::{IndexError, damaged};
+use super::error::{IndexError, failed};
 use super::fields::Fields;
 use super::payload::Payload;
 use crate::time::{Lsn, Time};
@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tantivy::collector::{Count, TopDocs};
-use tantivy::postings::Postings;
 use tantivy::query::{AllQuery, EmptyQuery, Query, QueryParser};
 use tantivy::schema::{IndexRecordOption, Value};
 use tantivy::{DocAddress, DocSet, InvertedIndexReader, Searcher, TERMINATED, TantivyDocument};
@@ -48,13 +47,33 @@ pub struct Hit {
 }
 
 /// What a query found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
+pub struct Found<'a> {
     /// Documents that fit, the ones that are not shown too.
     pub total: u64,
     /// The best of them.
-    pub hits: Vec<Hit>,
+    pub hits: Hits<'a>,
 }
+
+/// What a query found, best first, read as it is asked for.
+pub struct Hits<'a> {
+    snapshot: &'a Snapshot,
+    left: std::vec::IntoIter<(f32, DocAddress)>,
+}
+
+impl Iterator for Hits<'_> {
+    type Item = Result<Hit, IndexError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (score, at) = self.left.next()?;
+        Some(self.snapshot.stored(at).map(|document| Hit { score, document }))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.left.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Hits<'_> {}
 
 /// What an index is and has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +87,8 @@ pub struct IndexStats {
     pub prefix: String,
     /// The index equals the query at this LSN; `None` if nothing was shown yet.
     pub lsn: Option<Lsn>,
+    /// The log that filled it has no initial snapshot and begins behind this END: rows from before it are missing.
+    pub partial_from: Option<Lsn>,
     /// Documents.
     pub documents: u64,
     /// Documents by step; empty for a view without steps.
@@ -88,13 +109,9 @@ impl Snapshot {
     pub(super) fn new(dir: &Path, searcher: Searcher, payload: Payload, opstamp: u64) -> Result<Snapshot, IndexError> {
         let fields = Fields::of(searcher.schema())
             .ok_or_else(|| IndexError::Foreign { dir: dir.to_owned(), reason: "it has no ids".to_owned() })?;
-        let (found, counted) = (searcher.num_docs(), payload.documents);
-        if found != counted {
-            let reason = format!("it holds {found} documents, and its last commit counted {counted}");
-            return Err(IndexError::Damaged { dir: dir.to_owned(), reason });
-        }
+        payload.check_count(dir, searcher.num_docs())?;
         let ids = searcher.segment_readers().iter().map(|segment| segment.inverted_index(fields.id));
-        let ids = ids.collect::<tantivy::Result<_>>().map_err(|error| damaged(dir, error))?;
+        let ids = ids.collect::<tantivy::Result<_>>().map_err(|error| failed(dir, error))?;
         Ok(Snapshot { dir: dir.to_owned(), searcher, fields, ids, payload, opstamp })
     }
 
@@ -123,17 +140,18 @@ impl Snapshot {
     ///
     /// # Errors
     /// The query cannot be read, or the index.
-    pub fn search(&self, query: &str, limit: usize) -> Result<Found, IndexError> {
+    pub fn search(&self, query: &str, limit: usize) -> Result<Found<'_>, IndexError> {
         let parsed = self.parse(query)?;
-        let failed = |error| damaged(&self.dir, error);
+        let failed = |error| failed(&self.dir, error);
         let total = self.searcher.search(&*parsed, &Count).map_err(failed)? as u64;
-        if limit == 0 {
-            return Ok(Found { total, hits: Vec::new() });
-        }
-        let best = TopDocs::with_limit(limit.min(self.documents().max(1) as usize)).order_by_score();
-        let best = self.searcher.search(&*parsed, &best).map_err(failed)?;
-        let hits = best.into_iter().map(|(score, at)| Ok(Hit { score, document: self.stored(at)? }));
-        Ok(Found { total, hits: hits.collect::<Result<_, IndexError>>()? })
+        let best = match limit.min(total as usize) {
+            0 => Vec::new(),
+            limit => {
+                let best = TopDocs::with_limit(limit).order_by_score();
+                self.searcher.search(&*parsed, &best).map_err(failed)?
+            }
+        };
+        Ok(Found { total, hits: Hits { snapshot: self, left: best.into_iter() } })
     }
 
     fn parse(&self, query: &str) -> Result<Box<dyn Query>, IndexError> {
@@ -155,7 +173,7 @@ impl Snapshot {
     /// # Errors
     /// The index cannot be read.
     pub fn get(&self, id: &str) -> Result<Option<Stored>, IndexError> {
-        let failed = |error: std::io::Error| damaged(&self.dir, error.into());
+        let failed = |error: std::io::Error| failed(&self.dir, error.into());
         let term = self.fields.term(&DocumentId(id.into()));
         for (segment, ids) in self.ids.iter().enumerate() {
             let Some(info) = ids.get_term_info(&term).map_err(failed)? else { continue };
@@ -180,14 +198,15 @@ impl Snapshot {
     /// The index cannot be read.
     pub fn stats(&self) -> Result<IndexStats, IndexError> {
         let segments = self.searcher.segment_readers();
-        let space = self.searcher.space_usage().map_err(|error| damaged(&self.dir, error.into()))?;
+        let space = self.searcher.space_usage().map_err(|error| failed(&self.dir, error.into()))?;
         Ok(IndexStats {
             view: self.payload.view.clone(),
             options: self.payload.options.clone(),
             prefix: self.payload.prefix.clone(),
             lsn: self.lsn(),
+            partial_from: self.payload.partial_from.map(Lsn),
             documents: self.documents(),
-            steps: self.steps().map_err(|error| damaged(&self.dir, error))?,
+            steps: self.steps().map_err(|error| failed(&self.dir, error))?,
             records: self.payload.records,
             commits: self.payload.commits,
             segments: segments.len(),
@@ -240,12 +259,11 @@ impl Snapshot {
         while document != TERMINATED && reader.is_deleted(document) {
             document = postings.advance();
         }
-        debug_assert!(document == TERMINATED || postings.term_freq() > 0, "a posting is of a document");
         Ok((document != TERMINATED).then(|| DocAddress::new(segment as u32, document)))
     }
 
     pub(super) fn stored(&self, at: DocAddress) -> Result<Stored, IndexError> {
-        let document: TantivyDocument = self.searcher.doc(at).map_err(|error| damaged(&self.dir, error))?;
+        let document: TantivyDocument = self.searcher.doc(at).map_err(|error| failed(&self.dir, error))?;
         let text = |field| document.get_first(field).and_then(|value| value.as_str()).map(str::to_owned);
         match (text(self.fields.id), text(self.fields.source)) {
             (Some(id), Some(json)) => Ok(Stored { id: DocumentId(id.into()), json }),

@@ -11,7 +11,7 @@
 use super::{Action, Batch, History, Touch};
 use crate::align::Closing;
 use crate::status::Counters;
-use crate::time::Time;
+use crate::time::{Lsn, Time};
 use dataflows::{Schema, ToDocument};
 use differential_dataflow::VecCollection;
 use differential_dataflow::consolidation::consolidate_updates;
@@ -37,8 +37,16 @@ pub(crate) fn batch<'scope, D: ToDocument>(
     let mut closings = builder.new_input(closings, Pipeline);
     builder.build(move |_| {
         let mut batches = Some(batches).filter(|_| leader);
-        let mut builder =
-            Builder { base: None, lower: 0, closed: Vec::new(), staged: Vec::new(), documents: 0, schema, history };
+        let mut builder = Builder {
+            base: None,
+            partial_from: None,
+            lower: 0,
+            closed: Vec::new(),
+            staged: Vec::new(),
+            documents: 0,
+            schema,
+            history,
+        };
         move |frontiers| {
             documents.for_each(|_, data| {
                 counters.documents_changed(data.iter().map(|(_, _, diff)| *diff as i64).sum());
@@ -61,6 +69,7 @@ pub(crate) fn batch<'scope, D: ToDocument>(
 struct Builder<D: ToDocument> {
     /// The time of the initial snapshot.
     base: Option<Time>,
+    partial_from: Option<Lsn>,
     lower: Time,
     /// Times that closed and were not shown.
     closed: Vec<Time>,
@@ -75,8 +84,9 @@ impl<D: ToDocument> Builder<D> {
     fn note(&mut self, closings: &mut Vec<(Closing, Time)>) {
         for (closing, time) in closings.drain(..) {
             match closing {
-                Closing::Base { .. } => {
+                Closing::Base { partial_from, .. } => {
                     self.base = Some(time);
+                    self.partial_from = partial_from;
                     self.closed.push(time);
                 }
                 Closing::Transaction { .. } => self.closed.push(time),
@@ -118,6 +128,7 @@ impl<D: ToDocument> Builder<D> {
             })
             .collect();
         let lower = std::mem::replace(&mut self.lower, upper);
-        Some(Batch { lower, upper, touched, base, documents: self.documents.max(0) as u64, records: 0 })
+        let documents = self.documents.max(0) as u64;
+        Some(Batch { lower, upper, touched, base, partial_from: self.partial_from, documents, records: 0 })
     }
 }

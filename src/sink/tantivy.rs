@@ -18,26 +18,23 @@
 //! - Tantivy syncs its files and the directory before it renames `meta.json`, not after: the commit itself is durable
 //!   only when the directory has been synced once more.
 
+mod latest;
+mod merges;
+
+pub use latest::LatestSnapshot;
+
 use super::{Ack, Action, Batch, DocumentJson, History, Identity, Sink, SinkError};
-use crate::index::error::{IndexError, damaged};
+use crate::index::error::{IndexError, failed};
 use crate::index::fields::{self, Fields};
 use crate::index::folder::{self, Folder};
 use crate::index::payload::Payload;
 use crate::time::{Lsn, Time};
+use merges::Merges;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tantivy::directory::DirectoryLock;
-use tantivy::indexer::LogMergePolicy;
 use tantivy::{IndexWriter, TantivyDocument};
-
-/// Segments with fewer documents than this are all of one size to the merges.
-const SMALL_SEGMENT_DOCUMENTS: u32 = 10_000;
-/// So many segments of one size are merged into one.
-const SEGMENTS_OF_A_SIZE: usize = 8;
-/// Larger segments are not merged with others for their size.
-const LARGE_SEGMENT_DOCUMENTS: usize = 10_000_000;
-/// A segment with this share of deleted documents is merged for that alone: else deletes would never be.
-const DELETED_SHARE: f32 = 0.25;
+use tracing::{debug, info};
 
 /// When an index commits, and what it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +71,7 @@ pub struct TantivySink {
     options: IndexOptions,
     opened: Option<Opened>,
     pending: Option<Pending>,
+    latest: Option<LatestSnapshot>,
     /// Keeps other writers out; the last to go.
     _lock: DirectoryLock,
 }
@@ -109,7 +107,22 @@ impl TantivySink {
             Some(generation) => Some(Opened::open(&folder, &generation)?),
             None => None,
         };
-        Ok(TantivySink { folder, options, opened, pending: None, _lock: lock })
+        Ok(TantivySink { folder, options, opened, pending: None, latest: None, _lock: lock })
+    }
+
+    /// What a reader in the same process looks at: loaded anew right after each commit from now on.
+    ///
+    /// # Errors
+    /// The index that is there already cannot be read.
+    pub fn latest(&mut self) -> Result<LatestSnapshot, IndexError> {
+        if let Some(latest) = &self.latest {
+            return Ok(latest.clone());
+        }
+        let latest = LatestSnapshot::default();
+        if self.opened.is_some() {
+            latest.load(self.folder.path())?;
+        }
+        Ok(self.latest.insert(latest).clone())
     }
 
     /// What the index holds for good is the query at this LSN; `None` if it holds nothing yet.
@@ -133,7 +146,12 @@ impl TantivySink {
     fn write(&mut self, batch: Batch) -> Result<(), IndexError> {
         let dir = self.folder.path();
         let opened = self.opened.as_mut().expect("a sink is started before it is given batches");
-        let first = opened.payload.upper() == 0 && self.pending.is_none();
+        let nothing_yet = opened.payload.upper() == 0;
+        let (index, run) = (opened.payload.partial_from.map(Lsn), batch.partial_from);
+        if !nothing_yet && index != run {
+            return Err(IndexError::OtherBeginning { dir: dir.to_owned(), index, run });
+        }
+        let first = nothing_yet && self.pending.is_none();
         let pending = self.pending.get_or_insert_with(|| Pending {
             since: Instant::now(),
             changes: 0,
@@ -148,34 +166,49 @@ impl TantivySink {
             }
             pending.changes += 1;
             if let Action::Upsert(document) = &touch.action {
-                let json = serde_json::to_string(&DocumentJson(document))
-                    .map_err(|error| IndexError::Tantivy { dir: dir.to_owned(), error: Box::new(error) })?;
+                let json = serde_json::to_string(&DocumentJson(document)).expect("a document has a JSON form");
                 pending.bytes += json.len();
                 let document = fields.document(&touch.id, document, &json);
-                add(writer, document).map_err(|error| damaged(dir, error))?;
+                add(writer, document).map_err(|error| failed(dir, error))?;
             }
         }
         pending.payload.set_upper(batch.upper);
+        pending.payload.partial_from = run.map(|lsn| lsn.0);
         pending.payload.commits = opened.payload.commits + 1;
         (pending.payload.documents, pending.payload.records) = (batch.documents, batch.records);
         Ok(())
     }
 
+    /// Checks that the index holds as many documents as it was told.
+    fn count(&self) -> Result<(), IndexError> {
+        let Some(Opened { index, payload, .. }) = &self.opened else { return Ok(()) };
+        let dir = self.folder.path();
+        let meta = index.load_metas().map_err(|error| failed(dir, error))?;
+        payload.check_count(dir, meta.segments.iter().map(|segment| u64::from(segment.num_docs())).sum())
+    }
+
     fn commit(&mut self) -> Result<(), IndexError> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
+        let begun = Instant::now();
         let dir = self.folder.path();
         let opened = self.opened.as_mut().expect("what is pending was given to an opened index");
         let writer = opened.writer(dir, &self.options)?;
-        commit(writer, &pending.payload).map_err(|error| damaged(dir, error))?;
+        commit(writer, &pending.payload).map_err(|error| failed(dir, error))?;
         folder::sync(&opened.path)?;
         opened.payload = pending.payload;
+        if let Some(latest) = &self.latest {
+            latest.load(dir)?;
+        }
+        let (lsn, documents, changes) =
+            (opened.payload.lsn().map(|lsn| lsn.0), opened.payload.documents, pending.changes);
+        debug!(lsn, documents, changes, milliseconds = begun.elapsed().as_millis() as u64, "committed");
         Ok(())
     }
 }
 
 impl Opened {
     fn open(folder: &Folder, generation: &str) -> Result<Opened, IndexError> {
-        let failed = |error| damaged(folder.path(), error);
+        let failed = |error| failed(folder.path(), error);
         let index = folder.open(generation)?;
         let meta = index.load_metas().map_err(failed)?;
         let payload = Payload::read(folder.path(), meta.payload.as_deref())?;
@@ -186,7 +219,7 @@ impl Opened {
 
     fn writer(&mut self, dir: &Path, options: &IndexOptions) -> Result<&mut IndexWriter, IndexError> {
         if self.writer.is_none() {
-            self.writer = Some(writer(&self.index, options).map_err(|error| damaged(dir, error))?);
+            self.writer = Some(writer(&self.index, options).map_err(|error| failed(dir, error))?);
         }
         Ok(self.writer.as_mut().expect("it was made just now"))
     }
@@ -195,12 +228,7 @@ impl Opened {
 fn writer(index: &tantivy::Index, options: &IndexOptions) -> tantivy::Result<IndexWriter> {
     let threads = options.threads.clamp(1, 8);
     let writer: IndexWriter = index.writer_with_num_threads(threads, threads * options.thread_bytes)?;
-    let mut merges = LogMergePolicy::default();
-    merges.set_min_num_segments(SEGMENTS_OF_A_SIZE);
-    merges.set_min_layer_size(SMALL_SEGMENT_DOCUMENTS);
-    merges.set_max_docs_before_merge(LARGE_SEGMENT_DOCUMENTS);
-    merges.set_del_docs_ratio_before_merge(DELETED_SHARE);
-    writer.set_merge_policy(Box::new(merges));
+    writer.set_merge_policy(Box::new(Merges::new()));
     writer.garbage_collect_files().wait()?;
     Ok(writer)
 }
@@ -226,9 +254,17 @@ impl Sink for TantivySink {
     }
 
     fn start(&mut self, identity: &Identity) -> Result<(), SinkError> {
-        if let Some(opened) = &self.opened {
-            return Ok(opened.payload.check(self.folder.path(), identity)?);
+        if let Some(opened) = self.opened.as_ref().filter(|opened| opened.payload.upper() > 0) {
+            opened.payload.check(self.folder.path(), identity)?;
+            info!(
+                lsn = opened.payload.lsn().map(|lsn| lsn.0),
+                documents = opened.payload.documents,
+                "index is continued"
+            );
+            return Ok(());
         }
+        // One that a run made and put nothing into is of nothing yet: it is made anew, as this run wants it.
+        self.opened = None;
         let schema = fields::schema(&identity.schema)?;
         let generation = self.folder.create(schema, &Payload::new(identity))?;
         self.opened = Some(Opened::open(&self.folder, &generation)?);
@@ -254,11 +290,12 @@ impl Sink for TantivySink {
         Ok(Ack::Durable)
     }
 
-    /// Commits, and lets merges end.
+    /// Commits, lets merges end, and counts.
     fn finish(&mut self) -> Result<(), SinkError> {
         self.commit()?;
         if let Some(writer) = self.opened.as_mut().and_then(|opened| opened.writer.take()) {
-            writer.wait_merging_threads().map_err(|error| damaged(self.folder.path(), error))?;
+            writer.wait_merging_threads().map_err(|error| failed(self.folder.path(), error))?;
+            self.count()?;
         }
         Ok(())
     }

@@ -114,22 +114,18 @@ fn the_index_keeps_up_with_a_log_that_grows() {
 fn every_state_of_a_followed_log_is_one_of_replay() {
     let mut followed = Followed::new();
     let mut child = followed.run(0);
-    let parts = LOG.as_bytes().chunks(LOG.len().div_ceil(8));
-    let (mut at, mut compared) = (Lsn(0), 0);
-    for part in parts {
-        followed.log.write_all(part).unwrap();
-        // The snapshot alone is not seen before changes are.
-        if part.as_ptr() == LOG.as_ptr() {
-            continue;
-        }
+    // Up to so many ninths of the log; each part lets something close.
+    let (mut written, mut at) = (0, Lsn(0));
+    for ninths in [2, 3, 4, 7, 8, 9] {
+        let end = LOG.len() * ninths / 9;
+        followed.log.write_all(&LOG.as_bytes()[written..end]).unwrap();
+        written = end;
         followed.wait(&mut child, |lsn| lsn > at);
         let snapshot = Index::open(followed.index()).unwrap().snapshot();
         let dump: String = snapshot.dump().unwrap().map(|stored| stored.unwrap().json + "\n").collect();
         at = snapshot.lsn().unwrap();
         assert!(dump == replay(&["--until", &at.to_string()], &[&example()]).done().stdout, "the same bytes at {at}");
-        compared += 1;
     }
-    assert!(compared == 7, "{compared}");
     stop(child);
 }
 

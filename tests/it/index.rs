@@ -124,7 +124,7 @@ fn every_document_is_found() {
         assert_eq!(total(&format!("step:{step}")), count(&|document| document["step"] == step), "{step}");
     }
     let (id, one) = all.iter().next().unwrap();
-    assert_eq!(snapshot.search(id, 10).unwrap().hits[0].document.id.to_string(), *id);
+    assert_eq!(snapshot.search(id, 10).unwrap().hits.next().unwrap().unwrap().document.id.to_string(), *id);
     let user = one["user_uid"].as_str().unwrap();
     assert_eq!(total(&format!("user_uid:{user}")), count(&|document| document["user_uid"] == user));
     // A column that is passed on is found by its words.

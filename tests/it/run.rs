@@ -90,7 +90,7 @@ fn an_index_holds_the_documents_of_replay_and_is_continued() {
     );
 
     // It never goes back, and is never of something else.
-    go(&["--until", "124297584"]).check_refused(1, "deltaic: --until 124297584 is before LSN 126403376");
+    go(&["--until", "124297584"]).check_refused(1, "deltaic: LSN 124297584, to stop at, is before LSN 126403376");
     go(&["--set", "view.zero_items=needs_review_invite"]).check_refused(1, "deltaic: the index in ");
 
     let found = of(&["search", &dir, "step:needs_review", "--limit", "2"]).done();

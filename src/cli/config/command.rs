@@ -12,12 +12,15 @@ use std::process::ExitCode;
 pub(crate) struct Print {
     #[command(flatten)]
     config: ConfigArgs,
+
+    #[command(flatten)]
+    flags: Flags,
 }
 
 impl Print {
     /// Prints the effective configuration. One that cannot be used is wrong usage.
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        match settings(&self.config, &Flags::default()) {
+        match settings(&self.config, &self.flags) {
             Ok(settings) => printed(Effective(&settings).to_string().as_bytes()),
             Err(error) => Ok(wrong_usage("config", &error)),
         }
