@@ -15,8 +15,8 @@
 
 use deltaic::dataflows::{ConversationSearch, Uuid, Value};
 use deltaic::{
-    Ack, Action, Batch, Document, DocumentId, Engine, Identity, Index, IndexOptions, LogInput, NullSink, ReplayOptions,
-    Sink, TantivySink, Time, Touch,
+    Ack, Action, Batch, Document, DocumentId, Engine, Identity, Index, IndexOptions, LatestSnapshot, LogInput,
+    NullSink, ReplayOptions, Sink, TantivySink, Time, Touch,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -92,7 +92,7 @@ fn log(rows: u64) -> PathBuf {
 /// An index of `DOCUMENTS` documents, and somebody who changes them.
 struct Writer {
     sink: TantivySink,
-    index: Index,
+    latest: LatestSnapshot,
     identity: Identity,
     upper: Time,
     rng: fastrand::Rng,
@@ -103,7 +103,7 @@ impl Writer {
         let view = ConversationSearch::default().include("users.name").expect("a column");
         let identity = Identity::new(&view, "bench");
         let mut sink = open(dir, &identity, IndexOptions::default());
-        let index = Index::open(dir).expect("the index is made at the start");
+        let latest = sink.latest().expect("the index is made at the start");
         let mut rng = fastrand::Rng::with_seed(1);
         let touched = (0..DOCUMENTS).map(|number| touch(&identity, number, BASE, &mut rng)).collect();
         let batch = Batch { lower: 0, upper: BASE + 1, touched, base: BASE, documents: DOCUMENTS, ..Batch::default() };
@@ -111,7 +111,7 @@ impl Writer {
         sink.apply(batch).and_then(|_| sink.flush()).expect("the disk has room");
         let seconds = started.elapsed().as_secs_f64();
         println!("{:<46} {:>42.0}", format!("base of {DOCUMENTS} documents, one commit"), DOCUMENTS as f64 / seconds);
-        Writer { sink, index, identity, upper: BASE + 1, rng }
+        Writer { sink, latest, identity, upper: BASE + 1, rng }
     }
 
     /// A batch that changes `size` documents.
@@ -182,7 +182,7 @@ impl Writer {
             };
             if durable == Ack::Durable {
                 commits += 1;
-                let lsn = self.index.reload().expect("the index is whole").lsn().map_or(0, |lsn| lsn.0);
+                let lsn = self.latest.get().and_then(|snapshot| snapshot.lsn()).map_or(0, |lsn| lsn.0);
                 let found = Instant::now();
                 took.extend(waiting.extract_if(.., |(upper, _)| *upper <= lsn + 1).map(|(_, due)| found - due));
             }

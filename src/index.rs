@@ -93,7 +93,7 @@ impl Index {
 
 impl Loader {
     fn open(folder: &Folder, generation: String) -> Result<Loader, IndexError> {
-        let index = folder.open_to_read(&generation)?;
+        let index = folder.open(&generation, unlocked::directory)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into();
         let reader = reader.map_err(|error| failed(folder.path(), error))?;
         Ok(Loader { generation, index, reader })

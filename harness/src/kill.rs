@@ -74,7 +74,7 @@ pub struct Life {
 /// Kills what `start` starts until it was killed so often, and compares everything that can be seen of its index.
 ///
 /// # Errors
-/// The first thing that is not true, with the seed.
+/// The first thing that is not true, with the seed; or that too few kills came while the index was part of the way.
 pub fn kill(options: &KillOptions, start: &dyn Fn(&Life) -> Command) -> Result<KillSummary> {
     let mut summary = KillSummary::default();
     let mut seed = options.seed;
@@ -82,6 +82,9 @@ pub fn kill(options: &KillOptions, start: &dyn Fn(&Life) -> Command) -> Result<K
         case(seed, options, start, &mut summary).with_context(|| format!("seed {seed}"))?;
         seed += 1;
     }
+    // A proof in which everything was killed before or after its work is none.
+    let KillSummary { kills, part_way, .. } = summary;
+    ensure!(part_way * 4 >= kills, "only {part_way} of {kills} kills came part of the way: {summary:?}");
     Ok(summary)
 }
 

@@ -119,6 +119,7 @@ impl Show {
         let stats = self.dir.snapshot()?.stats()?;
         let mut text = format!("view          {}\n", stats.view);
         for (option, value) in &stats.options {
+            let value = if value.is_empty() { "none" } else { value };
             text += &format!("  {option:<22} {value}\n");
         }
         text += &format!("source        {}\n{}\n", stats.prefix, as_of(stats.lsn, stats.partial_from.is_some()));

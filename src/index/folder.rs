@@ -10,9 +10,9 @@ use super::unlocked;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use tantivy::directory::error::LockError;
+use tantivy::directory::error::{LockError, OpenDirectoryError};
 use tantivy::directory::{Directory, DirectoryLock, Lock, MmapDirectory};
-use tantivy::{Index, IndexWriter};
+use tantivy::{Index, IndexSettings, IndexWriter};
 
 const CURRENT: &str = "CURRENT";
 const LOCK: &str = "LOCK";
@@ -70,25 +70,18 @@ impl Folder {
         }
     }
 
-    /// Opens a generation to write it.
-    pub(crate) fn open(&self, generation: &str) -> Result<Index, IndexError> {
-        Index::open_in_dir(self.existing(generation)?).map_err(|error| failed(&self.path, error))
-    }
-
-    /// Opens a generation to read it, where nothing may be written too.
-    pub(crate) fn open_to_read(&self, generation: &str) -> Result<Index, IndexError> {
-        let directory = unlocked::directory(&self.existing(generation)?);
-        let directory = directory.map_err(|error| failed(&self.path, error.into()))?;
-        Index::open(directory).map_err(|error| failed(&self.path, error))
-    }
-
-    /// The folder of a generation, which must be there.
-    fn existing(&self, generation: &str) -> Result<PathBuf, IndexError> {
+    /// Opens a generation through the directory that `open` makes of its folder.
+    pub(crate) fn open(
+        &self,
+        generation: &str,
+        open: impl Fn(&Path) -> Result<Box<dyn Directory>, OpenDirectoryError>,
+    ) -> Result<Index, IndexError> {
         let path = self.generation(generation);
-        if path.is_dir() {
-            return Ok(path);
+        if !path.is_dir() {
+            return Err(IndexError::NoGeneration { dir: self.path.clone(), generation: generation.to_owned() });
         }
-        Err(IndexError::NoGeneration { dir: self.path.clone(), generation: generation.to_owned() })
+        let directory = open(&path).map_err(|error| failed(&self.path, error.into()))?;
+        Index::open(directory).map_err(|error| failed(&self.path, error))
     }
 
     /// The folder of a generation.
@@ -98,13 +91,19 @@ impl Folder {
 
     /// Makes a generation, which says of itself what `payload` says, and lets `CURRENT` name it. The caller holds the lock,
     /// and has seen that there is no `CURRENT`, or one in which nothing is.
-    pub(crate) fn create(&self, schema: tantivy::schema::Schema, payload: &Payload) -> Result<String, IndexError> {
+    pub(crate) fn create(
+        &self,
+        schema: tantivy::schema::Schema,
+        payload: &Payload,
+        open: impl Fn(&Path) -> Result<Box<dyn Directory>, OpenDirectoryError>,
+    ) -> Result<String, IndexError> {
         let before = self.current()?;
         self.clear_leftovers(before.as_deref())?;
         let generation = format!("{GENERATION}{}", before.as_deref().and_then(number).unwrap_or(0) + 1);
         let made = self.path.join(format!("{generation}{NEW}"));
         fs::create_dir(&made).map_err(io("create", &made))?;
-        make(&made, schema, payload).map_err(|error| failed(&self.path, error))?;
+        let directory = open(&made).map_err(|error| failed(&self.path, error.into()))?;
+        make(directory, schema, payload).map_err(|error| failed(&self.path, error))?;
         sync(&made)?;
         let path = self.generation(&generation);
         fs::rename(&made, &path).map_err(io("name", &path))?;
@@ -136,7 +135,7 @@ impl Folder {
             if name.ends_with(NEW) && path.is_dir() {
                 fs::remove_dir_all(&path).map_err(io("remove", &path))?;
             } else if number(&name).is_some() {
-                let index = self.open(&name)?;
+                let index = self.open(&name, unlocked::directory)?;
                 let meta = index.load_metas().map_err(|error| failed(&self.path, error))?;
                 if Payload::read(&self.path, meta.payload.as_deref())?.upper() > 0 {
                     return Err(IndexError::NoCurrent { dir: self.path.clone(), generation: name });
@@ -188,8 +187,8 @@ fn make_dir(path: &Path) -> Result<(), IndexError> {
 }
 
 /// Makes an index in which nothing is, and that says so.
-fn make(path: &Path, schema: tantivy::schema::Schema, payload: &Payload) -> tantivy::Result<()> {
-    let index = Index::create_in_dir(path, schema)?;
+fn make(directory: Box<dyn Directory>, schema: tantivy::schema::Schema, payload: &Payload) -> tantivy::Result<()> {
+    let index = Index::create(directory, schema, IndexSettings::default())?;
     let mut writer: IndexWriter = index.writer_with_num_threads(1, WRITER_BYTES)?;
     let mut commit = writer.prepare_commit()?;
     commit.set_payload(&payload.write());

@@ -18,6 +18,7 @@
 //! - Tantivy syncs its files and the directory before it renames `meta.json`, not after: the commit itself is durable
 //!   only when the directory has been synced once more.
 
+mod directory;
 mod latest;
 mod merges;
 
@@ -29,6 +30,7 @@ use crate::index::fields::{self, Fields};
 use crate::index::folder::{self, Folder};
 use crate::index::payload::Payload;
 use crate::time::{Lsn, Time};
+use directory::{CommitDirectory, remove_leftovers};
 use merges::Merges;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -71,6 +73,8 @@ pub struct TantivySink {
     options: IndexOptions,
     opened: Option<Opened>,
     pending: Option<Pending>,
+    /// How long commits have taken, the last ones most.
+    commit_time: Duration,
     latest: Option<LatestSnapshot>,
     /// Keeps other writers out; the last to go.
     _lock: DirectoryLock,
@@ -107,7 +111,15 @@ impl TantivySink {
             Some(generation) => Some(Opened::open(&folder, &generation)?),
             None => None,
         };
-        Ok(TantivySink { folder, options, opened, pending: None, latest: None, _lock: lock })
+        Ok(TantivySink {
+            folder,
+            options,
+            opened,
+            pending: None,
+            commit_time: Duration::ZERO,
+            latest: None,
+            _lock: lock,
+        })
     }
 
     /// What a reader in the same process looks at: loaded anew right after each commit from now on.
@@ -199,9 +211,11 @@ impl TantivySink {
         if let Some(latest) = &self.latest {
             latest.load(dir)?;
         }
+        let took = begun.elapsed();
+        self.commit_time = (self.commit_time * 3 + took) / 4;
         let (lsn, documents, changes) =
             (opened.payload.lsn().map(|lsn| lsn.0), opened.payload.documents, pending.changes);
-        debug!(lsn, documents, changes, milliseconds = begun.elapsed().as_millis() as u64, "committed");
+        debug!(lsn, documents, changes, milliseconds = took.as_millis() as u64, "committed");
         Ok(())
     }
 }
@@ -209,16 +223,19 @@ impl TantivySink {
 impl Opened {
     fn open(folder: &Folder, generation: &str) -> Result<Opened, IndexError> {
         let failed = |error| failed(folder.path(), error);
-        let index = folder.open(generation)?;
+        let path = folder.generation(generation);
+        let index = folder.open(generation, CommitDirectory::open)?;
         let meta = index.load_metas().map_err(failed)?;
         let payload = Payload::read(folder.path(), meta.payload.as_deref())?;
         let fields = Fields::of(&index.schema())
             .ok_or_else(|| IndexError::Foreign { dir: folder.path().to_owned(), reason: "it has no ids".to_owned() })?;
-        Ok(Opened { path: folder.generation(generation), index, fields, payload, writer: None })
+        Ok(Opened { path, index, fields, payload, writer: None })
     }
 
     fn writer(&mut self, dir: &Path, options: &IndexOptions) -> Result<&mut IndexWriter, IndexError> {
         if self.writer.is_none() {
+            let meta = self.index.load_metas().map_err(|error| failed(dir, error))?;
+            remove_leftovers(&self.path, &meta)?;
             self.writer = Some(writer(&self.index, options).map_err(|error| failed(dir, error))?);
         }
         Ok(self.writer.as_mut().expect("it was made just now"))
@@ -229,7 +246,6 @@ fn writer(index: &tantivy::Index, options: &IndexOptions) -> tantivy::Result<Ind
     let threads = options.threads.clamp(1, 8);
     let writer: IndexWriter = index.writer_with_num_threads(threads, threads * options.thread_bytes)?;
     writer.set_merge_policy(Box::new(Merges::new()));
-    writer.garbage_collect_files().wait()?;
     Ok(writer)
 }
 
@@ -266,7 +282,7 @@ impl Sink for TantivySink {
         // One that a run made and put nothing into is of nothing yet: it is made anew, as this run wants it.
         self.opened = None;
         let schema = fields::schema(&identity.schema)?;
-        let generation = self.folder.create(schema, &Payload::new(identity))?;
+        let generation = self.folder.create(schema, &Payload::new(identity), CommitDirectory::open)?;
         self.opened = Some(Opened::open(&self.folder, &generation)?);
         Ok(())
     }
@@ -282,7 +298,10 @@ impl Sink for TantivySink {
 
     fn deadline(&self) -> Option<Instant> {
         let interval = Duration::from_millis(self.options.commit_interval_ms);
-        self.pending.as_ref().map(|pending| pending.since + interval)
+        // As early as makes up for the commit itself and one that takes twice as long, but not so early that commits are all
+        // that is done.
+        let early = interval.saturating_sub(self.commit_time * 2).max(self.commit_time.min(interval));
+        self.pending.as_ref().map(|pending| pending.since + early)
     }
 
     fn flush(&mut self) -> Result<Ack, SinkError> {

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 /// A line of a capture's truth: the documents after the last transaction that ends at or before `lsn`.
 #[derive(Deserialize)]
-struct Truth {
-    lsn: Time,
-    n_docs: usize,
-    digest: String,
+pub struct Truth {
+    pub lsn: Time,
+    pub n_docs: usize,
+    pub digest: String,
     named_digest: Option<String>,
 }
 
@@ -22,11 +22,16 @@ fn folder(capture: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(capture)
 }
 
-fn log_of(capture: &str) -> PathBuf {
+pub fn log_of(capture: &str) -> PathBuf {
     match capture {
         "basic" => Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/podium/log.jsonl.zst"),
         other => folder(other).join("log.jsonl.zst"),
     }
+}
+
+/// What Postgres answered while a capture was made.
+pub fn truth_of(capture: &str) -> Vec<Truth> {
+    lines(folder(capture).join("truth.jsonl.zst"))
 }
 
 fn lines<T: for<'de> Deserialize<'de>>(path: PathBuf) -> Vec<T> {
@@ -47,7 +52,7 @@ struct Compared {
 
 /// Replays `log` and compares every line of the capture's truth.
 fn compare(capture: &str, log: PathBuf, workers: usize) -> Compared {
-    let truth: Vec<Truth> = lines(folder(capture).join("truth.jsonl.zst"));
+    let truth = truth_of(capture);
     let (mut next, mut equal, mut named) = (0, 0, 0);
     let mut compare = |truth: &Truth, documents: &Documents| {
         let found = digest(documents, &["conversation_uid", "user_uid", "step"]);
@@ -80,7 +85,7 @@ fn check(capture: &str, log: PathBuf, workers: usize, expected: (usize, usize)) 
 }
 
 /// The captures that equal Postgres, each with its lines of truth and its named ones.
-const CAPTURES: [(&str, (usize, usize)); 7] = [
+pub const CAPTURES: [(&str, (usize, usize)); 7] = [
     ("basic", (1504, 17)),
     ("truncate", (504, 7)),
     ("schemas", (378, 5)),

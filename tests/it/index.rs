@@ -4,13 +4,14 @@ mod concurrent;
 mod continued;
 mod refusals;
 
+use crate::captures::{CAPTURES, log_of, truth_of};
+use crate::command_line::{deltaic, run};
 use crate::support::digest_of;
 use deltaic::dataflows::ConversationSearch;
 use deltaic::{
     Engine, Error, FinalLines, Index, IndexOptions, LogInput, Lsn, ReplayOptions, Report, Snapshot, TantivySink,
 };
 use harness::{Delivery, Documents, Scenario, deliver, kcat_line};
-use serde::Deserialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -88,7 +89,8 @@ fn the_index_holds_the_lines_that_the_json_lines_sink_writes() {
     for workers in [1, 2, 4] {
         let dir = tempfile::tempdir().unwrap();
         let options = ReplayOptions { workers, ..replay(&podium()) };
-        let report = fill(wide(), options, dir.path(), IndexOptions::default()).unwrap();
+        let report =
+            fill(wide(), options, dir.path(), IndexOptions { threads: workers, ..IndexOptions::default() }).unwrap();
         let index = Index::open(dir.path()).unwrap();
         let snapshot = index.snapshot();
         assert_eq!(dumped(&snapshot), expected, "{workers} workers");
@@ -134,7 +136,7 @@ fn every_document_is_found() {
     };
     let words = one["name"].as_str().unwrap().to_lowercase();
     let word = words.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty()).unwrap();
-    let found = snapshot.search(&format!("name:{word}"), 1000).unwrap();
+    let found = snapshot.search(&format!("name:{word}"), usize::MAX).unwrap();
     assert_eq!(found.total, count(&|document| has(document, word)), "{word}");
     assert!(found.total > 0 && found.hits.len() as u64 == found.total);
     assert_eq!(
@@ -143,41 +145,38 @@ fn every_document_is_found() {
     );
 }
 
-/// A line of a capture's truth.
-#[derive(Deserialize)]
-struct Truth {
-    lsn: u64,
-    n_docs: u64,
-    digest: String,
-}
-
 #[test]
 fn an_index_stopped_at_any_lsn_equals_postgres_there() {
-    let truth = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures/basic/truth.jsonl.zst");
-    let truth = String::from_utf8(zstd::decode_all(std::fs::File::open(truth).unwrap()).unwrap()).unwrap();
-    let truth: Vec<Truth> = truth.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut rng = fastrand::Rng::with_seed(4);
-    // One index that goes on, one that is filled from nothing.
-    let going_on = tempfile::tempdir().unwrap();
-    let mut stops: Vec<usize> = (0..8).map(|_| rng.usize(..truth.len())).collect();
-    stops.sort_unstable();
-    for stop in stops {
-        let truth = &truth[stop];
-        let workers = rng.choice([1, 2, 4]).unwrap();
-        let block_bytes = rng.choice([2_000, 200_000]).unwrap();
-        let commit_interval_ms = rng.choice([0, 5, 50]).unwrap();
-        let from_nothing = tempfile::tempdir().unwrap();
-        for dir in [&going_on, &from_nothing] {
-            let options = ReplayOptions { until: Some(Lsn(truth.lsn)), workers, block_bytes, ..replay(&podium()) };
+    for (capture, _) in CAPTURES {
+        let (log, truth) = (log_of(capture), truth_of(capture));
+        let mut stops: Vec<usize> = (0..3).map(|_| rng.usize(..truth.len())).collect();
+        stops.sort_unstable();
+        // One index that goes on, by the library; and one that is filled from nothing, by the command.
+        let going_on = tempfile::tempdir().unwrap();
+        for truth in stops.into_iter().map(|stop| &truth[stop]) {
+            let workers = rng.choice([1, 2, 4]).unwrap();
+            let commit_interval_ms = rng.choice([0, 5, 50]).unwrap();
+            let block_bytes = rng.choice([2_000, 200_000]).unwrap();
+            let options = ReplayOptions { until: Some(Lsn(truth.lsn)), workers, block_bytes, ..replay(&log) };
             let index = IndexOptions { commit_interval_ms, ..IndexOptions::default() };
-            fill(ConversationSearch::default(), options, dir.path(), index).unwrap();
-            let snapshot = Index::open(dir.path()).unwrap().snapshot();
-            let found = documents(&snapshot);
-            let digest = digest_of(found.values().map(|document| {
-                ["conversation_uid", "user_uid", "step"].map(|field| document[field].as_str().unwrap().to_owned())
-            }));
-            assert_eq!((snapshot.documents(), digest), (truth.n_docs, truth.digest.clone()), "at LSN {}", truth.lsn);
+            fill(ConversationSearch::default(), options, going_on.path(), index).unwrap();
+            let snapshot = Index::open(going_on.path()).unwrap().snapshot();
             assert!(snapshot.lsn().is_some_and(|lsn| lsn.0 <= truth.lsn));
+
+            let from_nothing = tempfile::tempdir().unwrap();
+            let (until, workers) = (truth.lsn.to_string(), workers.to_string());
+            let args = ["replay", "--until", &until, "--workers", &workers, "--index"];
+            run(deltaic().args(args).arg(from_nothing.path()).arg(&log)).done();
+            let dump = run(deltaic().arg("dump").arg(from_nothing.path())).done().stdout;
+            for lines in [dumped(&snapshot), dump] {
+                let digest = digest_of(lines.lines().map(|line| {
+                    let document: serde_json::Value = serde_json::from_str(line).unwrap();
+                    ["conversation_uid", "user_uid", "step"].map(|field| document[field].as_str().unwrap().to_owned())
+                }));
+                let found = (lines.lines().count(), digest);
+                assert_eq!(found, (truth.n_docs, truth.digest.clone()), "{capture} at LSN {}", truth.lsn);
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod failures;
 mod follow;
 mod generated;
 mod index;
+mod index_commands;
 mod logging;
 mod manual;
 mod regressions;

@@ -62,6 +62,43 @@ fn a_reader_sees_only_what_was_true_and_never_goes_back() {
     assert!(seen > 60, "only {seen} states were seen");
 }
 
+/// A reader in the writer's own process need not ask when to load.
+#[test]
+fn the_sink_shows_its_last_commit() {
+    let (scenario, _file, options) = generated(3510, 60);
+    let dir = tempfile::tempdir().unwrap();
+    for until in [Some(Lsn(scenario.history.commits[20].end_lsn)), None] {
+        let mut sink = TantivySink::open(dir.path(), EACH).unwrap();
+        let latest = sink.latest().unwrap();
+        let before = latest.get().and_then(|snapshot| snapshot.lsn());
+        assert_eq!(before.is_some(), until.is_none(), "the second run finds what the first left");
+        let report = Engine::replay(wide(), ReplayOptions { until, ..options.clone() }).run(&mut sink).unwrap();
+        let snapshot = latest.get().unwrap();
+        assert_eq!(snapshot.lsn(), report.exact_at);
+        assert!(snapshot.lsn() > before);
+    }
+}
+
+#[test]
+fn a_reader_goes_where_current_names_and_never_back() {
+    let (scenario, _file, options) = generated(3520, 60);
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let until = Some(Lsn(scenario.history.commits[20].end_lsn));
+    fill(wide(), ReplayOptions { until, ..options.clone() }, dir.path(), EACH).unwrap();
+    let report = fill(wide(), options, other.path(), EACH).unwrap();
+    let index = Index::open(dir.path()).unwrap();
+    assert_eq!(index.snapshot().lsn(), until);
+
+    std::fs::rename(other.path().join("generation-1"), dir.path().join("generation-2")).unwrap();
+    assert_eq!(index.reload().unwrap().lsn(), until, "nothing names it yet");
+    let name = |generation: &str| std::fs::write(dir.path().join("CURRENT"), format!("{generation}\n")).unwrap();
+    name("generation-2");
+    assert_eq!(index.reload().unwrap().lsn(), report.exact_at);
+    name("generation-1");
+    assert_eq!(index.reload().unwrap().lsn(), report.exact_at, "never back");
+    assert_eq!(Index::open(dir.path()).unwrap().snapshot().lsn(), until);
+}
+
 #[test]
 fn a_snapshot_stays_as_it_is() {
     let (_scenario, _file, options) = generated(3500, 60);

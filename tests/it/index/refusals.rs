@@ -121,6 +121,69 @@ fn a_log_that_does_not_reach_back_is_refused() {
 }
 
 #[test]
+fn a_log_with_a_later_snapshot_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let until = Some(Lsn(124_297_584));
+    let report = fill(wide(), ReplayOptions { until, ..replay(&podium()) }, dir.path(), EACH).unwrap();
+    // The same log, as if its snapshot had been taken at its end.
+    let bytes = zstd::decode_all(fs::File::open(podium()).unwrap()).unwrap();
+    let late = String::from_utf8(bytes).unwrap().replace("120972920", "126403999");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), late).unwrap();
+    match fill(wide(), replay(file.path()), dir.path(), EACH) {
+        Err(error @ Error::BaseAfterSink { base: Lsn(126_403_999), sink: Lsn(124_297_584) }) => {
+            says(&error.to_string(), &["begins with a snapshot at LSN 126403999, after LSN 124297584", "a new output"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    unchanged(dir.path(), &report);
+}
+
+/// Without a snapshot, what a log lacks depends on where it begins.
+#[test]
+fn an_index_without_a_base_is_continued_from_the_same_beginning_only() {
+    let (scenario, file, options) = generated(3610, 80);
+    let text = fs::read_to_string(file.path()).unwrap();
+    let from = |part: usize| text.split_inclusive('\n').skip(text.lines().count() * part / 8).collect::<String>();
+    let partial = ReplayOptions { allow_partial_base: true, snapshot_complete: false, ..options };
+    let dir = tempfile::tempdir().unwrap();
+    let run = |until: Option<usize>| {
+        let until = until.map(|commit| Lsn(scenario.history.commits[commit].end_lsn));
+        fill(wide(), ReplayOptions { until, ..partial.clone() }, dir.path(), EACH)
+    };
+    fs::write(file.path(), from(3)).unwrap();
+    let report = run(Some(60)).unwrap();
+    assert!(report.partial_base && report.exact_at.is_some(), "{report:?}");
+    fs::write(file.path(), from(4)).unwrap();
+    let (error, said) = refused(run(None));
+    assert!(matches!(error, IndexError::OtherBeginning { index: Some(index), run: Some(run), .. } if index < run));
+    says(&said, &["filled without an initial snapshot", "rows that the index knows are missing"]);
+    unchanged(dir.path(), &report);
+    fs::write(file.path(), from(3)).unwrap();
+    let report = run(None).unwrap();
+    assert!(report.touched > 0, "{report:?}");
+    unchanged(dir.path(), &report);
+}
+
+/// A run that put nothing into its index does not say what the next one may put into it.
+#[test]
+fn an_index_in_which_nothing_is_yet_is_of_nothing_yet() {
+    let (_scenario, file, options) = generated(3620, 40);
+    let text = fs::read_to_string(file.path()).unwrap();
+    let late: String = text.split_inclusive('\n').skip(text.lines().count() / 2).collect();
+    fs::write(file.path(), late).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let failed = fill(wide(), options.clone(), dir.path(), EACH);
+    assert!(matches!(failed, Err(Error::Align(AlignError::NoSnapshot))), "{failed:?}");
+    let reader = Index::open(dir.path()).unwrap();
+    let partial = ReplayOptions { allow_partial_base: true, snapshot_complete: false, ..options };
+    let report = fill(ConversationSearch::default(), partial, dir.path(), EACH).unwrap();
+    assert!(report.exact_at.is_some());
+    unchanged(dir.path(), &report);
+    assert_eq!(reader.reload().unwrap().lsn(), report.exact_at, "a reader goes over to it");
+}
+
+#[test]
 fn what_is_no_index_is_refused() {
     let (dir, _file, options, report) = filled();
     let fill = || fill(wide(), options.clone(), dir.path(), EACH);
@@ -168,18 +231,12 @@ fn what_a_crash_left_of_a_creation_is_cleared_and_what_is_not_ours_is_kept() {
     fs::write(dir.path().join("generation-1.new/meta.json"), "{").unwrap();
     fill(wide(), options.clone(), dir.path(), EACH).unwrap();
     let made = tempfile::tempdir().unwrap();
-    assert!(matches!(
-        fill(wide(), ReplayOptions { until: Some(Lsn(1)), ..options.clone() }, made.path(), EACH),
-        Ok(_) | Err(Error::Align(_))
-    ));
-    if Index::open(made.path()).unwrap().snapshot().lsn().is_none() {
-        fs::remove_file(made.path().join("CURRENT")).unwrap();
-        fill(wide(), options.clone(), made.path(), EACH).unwrap();
-        unchanged(
-            made.path(),
-            &Report { exact_at: Index::open(dir.path()).unwrap().snapshot().lsn(), ..Report::default() },
-        );
-    }
+    let nothing = fill(wide(), ReplayOptions { until: Some(Lsn(1)), ..options.clone() }, made.path(), EACH);
+    assert!(matches!(nothing, Err(Error::Align(AlignError::UntilBeforeBase { .. }))), "{nothing:?}");
+    assert_eq!(Index::open(made.path()).unwrap().snapshot().lsn(), None);
+    fs::remove_file(made.path().join("CURRENT")).unwrap();
+    let report = fill(wide(), options.clone(), made.path(), EACH).unwrap();
+    unchanged(made.path(), &report);
     // Somebody's directory.
     let theirs = tempfile::tempdir().unwrap();
     fs::write(theirs.path().join("thesis.txt"), "...").unwrap();
