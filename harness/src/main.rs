@@ -54,7 +54,7 @@ enum Command {
         #[arg(long, default_value_t = 100)]
         kills: u64,
         /// Transactions of each log.
-        #[arg(long, default_value_t = 400)]
+        #[arg(long, default_value_t = 1_500)]
         transactions: usize,
         /// The program to kill, run as `PROGRAM replay LOG --index DIR ...` [default: the engine in a process of this one].
         #[arg(long)]

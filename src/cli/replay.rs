@@ -32,7 +32,7 @@ pub(super) struct Replay {
     #[arg(long, value_name = "DIR", conflicts_with = "changes")]
     index: Option<PathBuf>,
 
-    /// The longest that a change waits for its commit to the index, in milliseconds; 0 commits each batch.
+    /// How soon a change is to be found in the index, in milliseconds; 0 commits each batch.
     #[arg(long, value_name = "MS", default_value_t = IndexOptions::default().commit_interval_ms, requires = "index")]
     commit_interval_ms: u64,
 

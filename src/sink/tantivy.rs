@@ -41,8 +41,9 @@ use tracing::{debug, info};
 /// When an index commits, and what it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// At most this long after the first batch of a commit, in milliseconds. 0: a commit for each batch. Default 50.
-    /// Whichever of this and the two limits comes first.
+    /// How soon what a batch changed is to be found, in milliseconds: its commit begins at most this long after it, and
+    /// earlier by what commits take. 0: a commit for each batch. Default 50. Whichever of this and the two limits comes
+    /// first.
     pub commit_interval_ms: u64,
     /// A commit as soon as it has so many changes of documents. A batch is never split, so a commit may have more.
     /// Default 20,000.
@@ -298,9 +299,9 @@ impl Sink for TantivySink {
 
     fn deadline(&self) -> Option<Instant> {
         let interval = Duration::from_millis(self.options.commit_interval_ms);
-        // As early as makes up for the commit itself and one that takes twice as long, but not so early that commits are all
-        // that is done.
-        let early = interval.saturating_sub(self.commit_time * 2).max(self.commit_time.min(interval));
+        // As early as makes up for the commit, be it one of those that take three times as long as most; but not so early
+        // that commits are all that is done.
+        let early = interval.saturating_sub(self.commit_time * 3).max(self.commit_time.min(interval));
         self.pending.as_ref().map(|pending| pending.since + early)
     }
 

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A folder with a configuration that fills `index` in it from the example.
-struct Filled {
+pub struct Filled {
     folder: tempfile::TempDir,
 }
 
 impl Filled {
-    fn new() -> Filled {
+    pub fn new() -> Filled {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             "[source]\nkind = \"log\"\nfiles = [\"{}\"]\n[view]\nname = \"conversation_search\"\n[[sink]]\nkind = \
@@ -29,7 +29,7 @@ impl Filled {
         self.folder.path().join("index")
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = deltaic();
         command.arg("run").arg(self.folder.path().join("podium.toml"));
         command
@@ -54,7 +54,8 @@ fn steady(text: &str) -> String {
     text.lines().map(|text| line(text) + "\n").collect()
 }
 
-pub const SUMMARY: &str = "\
+/// The documents of the example by step, as they are printed.
+pub const STEPS: &str = "\
 documents     884
   finished               193
   needs_review           365
@@ -62,7 +63,8 @@ documents     884
   needs_review_response  183
 ";
 
-pub const REST: &str = "\
+/// The rest of the summary of a run over all of the example.
+const REST: &str = "\
 exact at LSN  126403376
 transactions  1408 (1408 closed by counts, 0 by progress)
 records       17903 (0 re-deliveries, 0 late rows, 0 bad)
@@ -74,10 +76,10 @@ seconds       N
 fn an_index_is_filled_and_found_to_be_whole() {
     let filled = Filled::new();
     let first = filled.run(&[]).done();
-    assert_eq!((first.stdout.as_str(), steady(&first.stderr)), ("", format!("{SUMMARY}{REST}")));
+    assert_eq!((first.stdout.as_str(), steady(&first.stderr)), ("", format!("{STEPS}{REST}")));
     let second = filled.run(&["--workers", "2"]).done();
     let nothing = "nothing new   the index was at LSN 126403376; it was not changed\n";
-    assert_eq!((second.stdout.as_str(), steady(&second.stderr)), ("", format!("{SUMMARY}{nothing}{REST}")));
+    assert_eq!((second.stdout.as_str(), steady(&second.stderr)), ("", format!("{STEPS}{nothing}{REST}")));
     assert!(filled.read("dump", &[]).done().stdout == *DOCUMENTS, "the same bytes");
 }
 
@@ -122,7 +124,7 @@ fn a_log_that_ends_before_the_index_leaves_it_and_the_summary_is_of_the_index() 
     let nothing = "nothing new   the index is at LSN 126403376, the log ends before it; it was not changed\n";
     let shown = steady(&ran.stderr);
     let at = "exact at LSN  126403376\n";
-    assert!(shown.starts_with(&format!("{SUMMARY}{nothing}{at}")), "{shown}");
+    assert!(shown.starts_with(&format!("{STEPS}{nothing}{at}")), "{shown}");
 }
 
 #[test]
@@ -163,7 +165,7 @@ fn an_index_is_described() {
     let shown = filled.read("index show", &[]).done();
     let expected = format!(
         "view          conversation_search\n  zero_items             absent\n  include                none\nsource        podium\nexact at LSN  \
-         126403376\n{SUMMARY}records       17903\ncommits       N\nsegments      N (N deleted documents in \
+         126403376\n{STEPS}records       17903\ncommits       N\nsegments      N (N deleted documents in \
          them)\nbytes         N\n"
     );
     assert_eq!((steady(&shown.stdout), shown.stderr.as_str()), (expected, ""));

@@ -2,27 +2,34 @@
 //! of their own above it, and nothing of it is left at the end.
 
 use super::command_line::{LOG, PARTITIONS, deltaic};
+use super::index_commands::{Filled, STEPS};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 
 /// What only a bar has.
 const BAR: &str = " records/s";
 
-/// Replays the example from a pipe that stays open until a bar was drawn; gives what came to a terminal at standard
-/// error.
+/// Replays the example as [`on_terminal`].
 fn replay_on_terminal(args: &[&str]) -> String {
+    let mut command = deltaic();
+    command.args(args).args(["replay", "-", "--prefix", "podium"]).args(PARTITIONS);
+    on_terminal(command)
+}
+
+/// Runs a command that reads the example from a pipe, which stays open until a bar was drawn; gives what came to a
+/// terminal at standard error.
+fn on_terminal(mut command: Command) -> String {
     let mut ours = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let name = ptsname(&ours, Vec::new()).unwrap();
     let theirs = File::options().read(true).write(true).open(OsStr::from_bytes(name.to_bytes())).unwrap();
-    let mut command = deltaic();
-    command.env("TERM", "xterm").args(args).args(["replay", "-", "--prefix", "podium"]).args(PARTITIONS);
+    command.env("TERM", "xterm");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(theirs).spawn().unwrap();
     // It holds the terminal too, which ends when nobody does any more.
     drop(command);
@@ -87,6 +94,25 @@ fn the_progress_bar_comes_and_goes() {
     let screen = screen(&sent);
     assert!(screen[0].starts_with("documents     884"), "{screen:#?}");
     assert!(!screen.iter().any(|line| line.contains(BAR)), "{screen:#?}");
+}
+
+#[test]
+fn a_run_into_an_index_leaves_its_summary_and_nothing_else() {
+    let filled = Filled::new();
+    let mut command = filled.command();
+    command.args(["--set", "source.files=-", "--prefix", "podium"]);
+    for table in ["users", "conversations", "conversation_items"] {
+        command.arg("--set").arg(format!("tables.{table}.partitions=3"));
+    }
+    let sent = on_terminal(command);
+    assert!(sent.contains(BAR));
+    let screen = screen(&sent);
+    let steps: Vec<&str> = STEPS.lines().collect();
+    assert_eq!(screen[..steps.len()], steps[..]);
+    let names = |line: &String| line.split("  ").next().unwrap().to_owned();
+    let rest: Vec<String> = screen[steps.len()..].iter().map(names).collect();
+    assert_eq!(rest, ["exact at LSN", "transactions", "records", "open", "seconds", ""]);
+    assert_eq!(screen[steps.len()], "exact at LSN  126403376");
 }
 
 #[test]

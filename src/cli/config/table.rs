@@ -167,8 +167,8 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             "commit_interval_ms",
             from(0),
             Fallback::Is("50"),
-            "The longest that a change waits for its commit; 0 commits each batch. Whichever of this and the two limits is \
-             reached first counts.",
+            "How soon a change is to be found: its commit begins earlier than that by what commits take. 0 commits each \
+             batch. Whichever of this and the two limits is reached first counts.",
         )
     },
     Definition {

@@ -33,6 +33,24 @@ fn a_second_run_over_the_same_log_changes_nothing_and_says_so() {
     assert_eq!(Index::open(dir.path()).unwrap().snapshot().commit(), snapshot.commit());
 }
 
+/// What was given before an error is exact, however the run ends.
+#[test]
+fn what_came_before_a_bad_record_is_kept() {
+    let (scenario, file, options) = generated(3010, 80);
+    let mut text = std::fs::read_to_string(file.path()).unwrap();
+    text.push_str("this is no record\n");
+    std::fs::write(file.path(), text).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let patient = IndexOptions { commit_interval_ms: 3_600_000, ..EACH };
+    let failed = fill(wide(), options, dir.path(), patient);
+    assert!(matches!(failed, Err(Error::BadRecord(_))), "{failed:?}");
+    let snapshot = Index::open(dir.path()).unwrap().snapshot();
+    let lsn = snapshot.lsn().expect("something was shown before the end of the log");
+    let include = ["users.name", "users.bio", "conversations.subject"].map(str::to_owned).to_vec();
+    let oracle = harness::OracleOptions { include, ..harness::OracleOptions::default() };
+    assert_eq!(documents(&snapshot), harness::Oracle::with_options(&scenario.history, oracle).at(lsn.0));
+}
+
 #[test]
 fn a_log_that_ends_before_what_the_index_holds_changes_nothing() {
     let (scenario, file, options) = generated(3001, 80);
@@ -110,7 +128,8 @@ fn merges_keep_segments_and_deleted_documents_few() {
     let stats = snapshot.stats().unwrap();
     assert!(stats.commits > 50, "{stats:?}");
     assert!(stats.segments <= 16, "{stats:?}");
-    assert!(stats.deleted <= stats.documents + 50, "{stats:?}");
+    // A quarter of each segment, and what the last commits deleted since its merge began.
+    assert!(stats.deleted <= stats.documents / 2 + 50, "{stats:?}");
     let include = ["users.name", "users.bio", "conversations.subject"].map(str::to_owned).to_vec();
     let options = harness::OracleOptions { include, ..harness::OracleOptions::default() };
     assert_eq!(documents(&snapshot), harness::Oracle::with_options(&scenario.history, options).at(u64::MAX));

@@ -32,9 +32,9 @@ fn a_key_is_explained_with_what_it_takes_its_unit_its_default_and_its_option() {
 ",
         "
     commit_interval_ms
-      The longest that a change waits for its commit; 0 commits each
-      batch. Whichever of this and the two limits is reached first
-      counts.
+      How soon a change is to be found: its commit begins earlier than
+      that by what commits take. 0 commits each batch. Whichever of
+      this and the two limits is reached first counts.
       [a whole number from 0 on; unit: milliseconds; default: 50; only
       for kind = \"tantivy\"]
 ",

@@ -17,6 +17,13 @@ fn the_least_is_a_replay_with_every_default() {
 }
 
 #[test]
+fn an_index_without_keys_of_its_own_has_the_defaults_of_the_library() {
+    let text = LEAST.replace("\"jsonl\"", "\"tantivy\"").replace("path = \"-\"", "path = \"index\"");
+    let sink = SinkConfig::Tantivy(TantivyConfig { path: "dir/index".into(), options: IndexOptions::default() });
+    assert_eq!(plan(&text, &[]).sink, sink);
+}
+
+#[test]
 fn every_key_means_something() {
     let text = "
 [source]

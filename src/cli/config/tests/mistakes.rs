@@ -224,6 +224,7 @@ fn variables() {
     for (to, expected) in [
         ("path = \"${NO}/x\"", "needs the environment variable NO, which is not set; set it, or write ${NO:-DEFAULT}"),
         ("path = \"${NO\"", "has a `${` without its `}`"),
+        ("path = \"${BYTES}\"", "needs the environment variable BYTES, which is not UTF-8"),
         ("path = \"${9}\"", "has a `${...}` without a variable's name; write ${NAME} or ${NAME:-DEFAULT}"),
         ("path = \"5$\"", "has a `$` that begins no ${NAME}; write $$ for a dollar"),
     ] {
