@@ -88,10 +88,9 @@ fn sync_all(files: &[File]) -> io::Result<()> {
         let some = files.len().div_ceil(SYNCING).max(1);
         let syncing: Vec<_> =
             files.chunks(some).map(|files| scope.spawn(|| files.iter().try_for_each(File::sync_data))).collect();
-        let joined = syncing.into_iter().map(|thread| thread.join());
+        let mut joined = syncing.into_iter().map(|thread| thread.join());
         joined
-            .map(|synced| synced.unwrap_or_else(|_| Err(io::Error::other("a thread that syncs files failed"))))
-            .collect()
+            .try_for_each(|synced| synced.unwrap_or_else(|_| Err(io::Error::other("a thread that syncs files failed"))))
     })
 }
 
