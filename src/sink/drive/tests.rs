@@ -1,3 +1,5 @@
+//! What a sink is given, and when it is called.
+
 use super::*;
 use crate::sink::{Ack, Action, History, SinkError, Touch};
 use dataflows::DocumentId;
