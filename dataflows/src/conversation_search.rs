@@ -15,37 +15,34 @@
 //! ```
 //!
 //! ```text
-//!  conversation_items ──> newest per (conversation, type) ──> step ──┐
-//!  conversations ──> open ──> by user ──┐                            ├──> by conversation ──> document
-//!  users ───────────────────────────────┴──> with user's columns ────┘
+//!  users ────────────────────────────────────────> Attach: conversations to their user ──┐ open, with its user
+//!  conversations ──> open ──> by user ───────────>                                       v
+//!  conversation_items ──────────────────────────────────────────────────────> Fold: conversations ──> document
 //! ```
 //!
-//! This is the view in plain differential dataflow: the reference that faster forms must equal.
+//! `plain` is the same in plain differential dataflow: the reference that this form must equal, and the better example for
+//! a view of one's own.
 
+mod newest;
 mod options;
+mod plain;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 pub use options::{OptionError, ZeroItems};
+pub use plain::PlainConversationSearch;
 pub use rows::{Conversation, ConversationDocument, Item, ItemType, Step, User};
 
 use crate::Time;
 use crate::document::{Field, Schema};
+use crate::operators::{Group, attach, fold};
 use crate::row::{Extra, Table};
 use crate::value::{Column, Kind, Uuid};
-use crate::view::{Collections, Rows, View};
+use crate::view::{Collections, View};
 use differential_dataflow::VecCollection;
-use std::hash::{DefaultHasher, Hasher};
-
-/// Rounds of the tournament that finds the newest item, and how many bits of bucket each round removes.
-///
-/// A single `reduce` reads every item of a conversation for each change of one. In a tournament a change is seen by one
-/// bucket of each round, and a bucket has at most 2^6 winners of the round before: a conversation of 10^6 items costs
-/// four short reductions a change. That holds only while items spread over the buckets, whatever their uids have in
-/// common: see [`bucket`].
-const ROUNDS: u32 = 4;
-const BITS_PER_ROUND: u32 = 6;
+use newest::Newest;
+use serde::{Deserialize, Serialize};
 
 /// The view and its options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,9 +52,6 @@ pub struct ConversationSearch {
     user_columns: Vec<String>,
     conversation_columns: Vec<String>,
 }
-
-/// An item's place among the items of its conversation: by time, then by uid.
-type Place = (i64, Uuid);
 
 impl View for ConversationSearch {
     type Tables = (User, Conversation, Item);
@@ -116,60 +110,69 @@ impl View for ConversationSearch {
 
     fn build<'scope>(&self, tables: Collections<'scope, Self>) -> VecCollection<'scope, Time, ConversationDocument> {
         let (users, conversations, items) = tables;
-        let mut newest = newest_by_type(items);
-        if self.zero_items == ZeroItems::NeedsReviewInvite {
-            newest = newest.concat(conversations.clone().map(|(uid, _)| (uid, None)));
-        }
-        let step = newest.reduce_named("Reduce: step by conversation", |_, newest, steps| {
-            let place = |kind: ItemType| {
-                newest.iter().filter_map(|(n, _)| n.filter(|(t, _)| *t == kind)).map(|(_, at)| at).max()
-            };
-            let [m, i, r] = [ItemType::Message, ItemType::ReviewInvite, ItemType::Review].map(place);
-            steps.push((Step::of(m, i, r), 1));
-        });
-
-        conversations
+        let open = conversations
             .filter(|(_, conversation)| !conversation.closed)
-            .map(|(uid, conversation)| (conversation.user_uid, (uid, conversation.extra)))
-            .join_map(users, |user_uid, (uid, conversation), user| (*uid, (*user_uid, both(&user.extra, conversation))))
-            .join_map(step, |uid, (user_uid, extra), step| ConversationDocument {
-                conversation_uid: *uid,
-                user_uid: *user_uid,
-                step: *step,
-                extra: extra.clone(),
-            })
+            .map(|(uid, conversation)| (conversation.user_uid, (uid, conversation.extra)));
+        let open = attach("conversations to their user", open, users).map(|(user_uid, (uid, extra), user)| {
+            let extra = both(&user.extra, &extra);
+            (uid, Part::Open { user_uid, extra })
+        });
+        let items = items.map(|(uid, Item { conversation_uid, kind, created_at })| {
+            (conversation_uid, Part::Item { kind, created_at, uid })
+        });
+        let parts = open.concat(items);
+        let shown = match self.zero_items {
+            ZeroItems::Absent => fold::<Uuid, Parts<false>>("conversations", parts),
+            ZeroItems::NeedsReviewInvite => fold::<Uuid, Parts<true>>("conversations", parts),
+        };
+        shown.map(|(conversation_uid, (user_uid, step, extra))| ConversationDocument {
+            conversation_uid,
+            user_uid,
+            step,
+            extra,
+        })
     }
 }
 
-/// The newest item of each type of each conversation, as `(conversation, Some((type, place)))`.
-fn newest_by_type<'scope>(items: Rows<'scope, Item>) -> VecCollection<'scope, Time, (Uuid, Option<(ItemType, Place)>)> {
-    let mut newest =
-        items.map(|(uid, item)| ((item.conversation_uid, bucket(&uid)), (item.kind, (item.created_at, uid))));
-    for round in (0..ROUNDS).rev() {
-        let buckets = (1u32 << (BITS_PER_ROUND * round)) - 1;
-        newest = newest
-            .map(move |((conversation, bucket), place)| ((conversation, bucket & buckets), place))
-            .reduce_named("Reduce: newest item by conversation and type", |_, places, newest| {
-                // Sorted by type, then place: the newest of a type is the last of its run.
-                let mut places = places.iter().map(|(place, _)| **place).peekable();
-                while let Some(place) = places.next() {
-                    if places.peek().is_none_or(|next| next.0 != place.0) {
-                        newest.push((place, 1));
-                    }
-                }
-            });
-    }
-    newest.map(|((conversation, _), place)| (conversation, Some(place)))
+/// What a conversation's document is made of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Part {
+    /// It is open, and its user exists.
+    Open { user_uid: Uuid, extra: Extra },
+    /// One of its items.
+    Item { kind: ItemType, created_at: i64, uid: Uuid },
 }
 
-/// The bucket of an item in the first round; later rounds take its last bits. A hash of the whole uid: some uuids are
-/// counted up, some begin with the time, some end with a node's number, so that no bits of theirs spread by themselves.
-/// Every worker must come to the same bucket, so the hash has no random key.
-fn bucket(uid: &Uuid) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&uid.0);
-    // The last bits of the hash are as good as any.
-    hasher.finish() as u32
+/// A conversation; without items it is shown if `ZERO_ITEMS`.
+#[derive(Default)]
+struct Parts<const ZERO_ITEMS: bool> {
+    open: Option<(Uuid, Extra)>,
+    newest: Newest,
+}
+
+impl<const ZERO_ITEMS: bool> Group for Parts<ZERO_ITEMS> {
+    type Row = Part;
+    type View = (Uuid, Step, Extra);
+
+    fn update(&mut self, part: Part, diff: isize) {
+        match part {
+            Part::Open { user_uid, extra } => self.open = (diff > 0).then_some((user_uid, extra)),
+            Part::Item { kind, created_at, uid } => self.newest.update(kind, (created_at, uid), diff),
+        }
+    }
+
+    fn view(&self) -> Option<(Uuid, Step, Extra)> {
+        let (user_uid, extra) = self.open.as_ref()?;
+        if self.newest.is_empty() && !ZERO_ITEMS {
+            return None;
+        }
+        let [m, i, r] = self.newest.of_each_type();
+        Some((*user_uid, Step::of(m, i, r), extra.clone()))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.open.is_none() && self.newest.is_empty()
+    }
 }
 
 fn both(user: &Extra, conversation: &Extra) -> Extra {

@@ -13,6 +13,7 @@
 
 mod conversation_search;
 mod document;
+pub mod operators;
 mod row;
 mod value;
 mod view;
@@ -21,7 +22,8 @@ mod view;
 pub use differential_dataflow;
 
 pub use conversation_search::{
-    Conversation, ConversationDocument, ConversationSearch, Item, ItemType, OptionError, Step, User, ZeroItems,
+    Conversation, ConversationDocument, ConversationSearch, Item, ItemType, OptionError, PlainConversationSearch, Step,
+    User, ZeroItems,
 };
 pub use document::{Document, DocumentId, Field, Schema, ToDocument};
 pub use row::{Extra, Row, Table};

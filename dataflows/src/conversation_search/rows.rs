@@ -46,6 +46,11 @@ pub enum ItemType {
     Review,
 }
 
+impl ItemType {
+    /// All of them, in order.
+    pub const ALL: [ItemType; 3] = [ItemType::Message, ItemType::ReviewInvite, ItemType::Review];
+}
+
 /// Where a conversation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Step {

@@ -1,5 +1,6 @@
 //! Delta tables: row changes per time, and the document changes expected of each.
 
+use super::plain::{BITS_PER_ROUND, ROUNDS, bucket};
 use super::*;
 use crate::row::Row;
 use crate::value::Value;
@@ -28,11 +29,19 @@ fn uid(n: u8) -> Uuid {
     Uuid(bytes)
 }
 
+/// Which form of the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Operators,
+    Plain,
+}
+
 /// Runs `view` over `steps`, each a time's row changes with their diffs, and returns each time's document changes.
 fn run(
     view: ConversationSearch,
     steps: Vec<Vec<(Change, isize)>>,
     workers: usize,
+    form: Form,
 ) -> Vec<Vec<(ConversationDocument, isize)>> {
     let seen = Arc::new(Mutex::new(vec![Vec::new(); steps.len()]));
     let sink = Arc::clone(&seen);
@@ -43,7 +52,11 @@ fn run(
         let sink = Arc::clone(&sink);
         worker.dataflow::<Time, _, _>(|scope| {
             let tables = (users.to_collection(scope), conversations.to_collection(scope), items.to_collection(scope));
-            let documents = view.build(tables).consolidate();
+            let documents = match form {
+                Form::Operators => view.build(tables),
+                Form::Plain => PlainConversationSearch(view.clone()).build(tables),
+            };
+            let documents = documents.consolidate();
             documents.inspect(move |(document, time, diff)| {
                 sink.lock().unwrap()[*time as usize].push((document.clone(), *diff));
             });
@@ -86,8 +99,10 @@ type Delta = (Vec<(Change, isize)>, Vec<Expected>);
 
 fn check(view: ConversationSearch, table: Vec<Delta>) {
     let (steps, expected): (Vec<_>, Vec<_>) = table.into_iter().unzip();
-    for workers in [1, 2, 4] {
-        let seen = run(view.clone(), steps.clone(), workers);
+    for (workers, form) in
+        [1, 2, 4].into_iter().flat_map(|workers| [(workers, Form::Operators), (workers, Form::Plain)])
+    {
+        let seen = run(view.clone(), steps.clone(), workers, form);
         for (time, (seen, expected)) in seen.into_iter().zip(&expected).enumerate() {
             let mut expected: Vec<_> = expected
                 .iter()
@@ -97,7 +112,7 @@ fn check(view: ConversationSearch, table: Vec<Delta>) {
                 })
                 .collect();
             expected.sort();
-            assert_eq!(seen, expected, "at time {time}, {workers} workers");
+            assert_eq!(seen, expected, "at time {time}, {workers} workers, {form:?}");
         }
     }
 }

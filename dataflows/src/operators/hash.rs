@@ -1,0 +1,82 @@
+//! The hash of keys: cheap, good in all of its bits, and the same in every process.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+
+/// Where a key belongs: the bits that choose its worker.
+pub(super) fn route<K: Hash>(key: &K) -> u64 {
+    // A table takes the other half of the bits: the keys of one worker have these in common.
+    Keys.hash_one(key) >> 32
+}
+
+/// Makes the hashers of a table of keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Keys;
+
+impl BuildHasher for Keys {
+    type Hasher = KeyHasher;
+
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+/// Folds each word into the whole by a multiplication of which both halves are kept.
+pub(super) struct KeyHasher(u64);
+
+impl KeyHasher {
+    fn word(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word) * 0x9fb2_1c65_1e98_df25;
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+}
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+            self.word(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.word(u64::from(n));
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.word(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.word(n);
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.word(n as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys that differ in a few bits only spread over workers and over a table all the same.
+    #[test]
+    fn near_keys_spread() {
+        for shift in [0, 8, 64, 116] {
+            let mut workers = [0u32; 4];
+            let mut buckets = [0u32; 256];
+            for n in 0..4_096u128 {
+                let key = (n << shift).to_be_bytes();
+                workers[route(&key) as usize % 4] += 1;
+                buckets[Keys.hash_one(key) as usize % 256] += 1;
+            }
+            assert!(workers.iter().all(|count| (900..1_150).contains(count)), "{shift}: {workers:?}");
+            assert!(buckets.iter().all(|count| *count < 48), "{shift}: {buckets:?}");
+        }
+    }
+}
