@@ -1,5 +1,5 @@
 //! End to end, from the log file to a null sink: records/s, MB/s and CPU seconds, at 1 and 2 workers, and the same split
-//! into what decoding costs and what the dataflow adds.
+//! into what decoding costs and what the dataflow adds; and with the view in plain differential operators.
 //!
 //! The log is generated once, below `target/`, from a fixed seed: the workload of our peers' benchmark (conversations with
 //! five items each as a snapshot, then single changes in transactions of one to five rows). `DELTAIC_BENCH_ROWS` sets its
@@ -11,7 +11,8 @@
 
 use deltaic::dataflows::differential_dataflow::VecCollection;
 use deltaic::dataflows::{
-    BadValue, Collections, ConversationDocument, ConversationSearch, Row, Schema, Table, Time, Uuid, Value, View,
+    BadValue, Collections, ConversationDocument, ConversationSearch, PlainConversationSearch, Row, Schema, Table, Time,
+    Uuid, Value, View,
 };
 use deltaic::{Engine, LogInput, NullSink, ReplayOptions};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ fn main() {
     for workers in [1, 2] {
         print(&format!("log to null sink, {workers} workers"), rows, text_bytes, || {
             replay(ConversationSearch::default(), &log, workers)
+        });
+        print(&format!("  with the plain view, {workers} workers"), rows, text_bytes, || {
+            replay(PlainConversationSearch::default(), &log, workers)
         });
         print(&format!("  decode and align only, {workers} workers"), rows, text_bytes, || {
             replay(Nothing, &log, workers)

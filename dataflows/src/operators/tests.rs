@@ -63,16 +63,14 @@ fn differences(history: &[Vec<Change>]) -> Differences {
 
 type Seen<T> = Vec<(T, Time, isize)>;
 
+/// Members or values by key.
+type Pairs<'scope> = VecCollection<'scope, Time, (Small, Small)>;
+
+/// A dataflow over members and values.
+type Build<T> = for<'scope> fn(Pairs<'scope>, Pairs<'scope>) -> VecCollection<'scope, Time, T>;
+
 /// Runs `build` over the differences; several times are complete at once where `together` says so.
-fn run<T: ExchangeData>(
-    differences: &Differences,
-    workers: usize,
-    together: usize,
-    build: for<'scope> fn(
-        VecCollection<'scope, Time, (Small, Small)>,
-        VecCollection<'scope, Time, (Small, Small)>,
-    ) -> VecCollection<'scope, Time, T>,
-) -> Seen<T> {
+fn run<T: ExchangeData>(differences: &Differences, workers: usize, together: usize, build: Build<T>) -> Seen<T> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (sink, differences) = (Arc::clone(&seen), differences.clone());
     timely::execute(timely::Config::process(workers), move |worker| {
@@ -95,7 +93,7 @@ fn run<T: ExchangeData>(
             };
             of(&differences.0, &mut many);
             of(&differences.1, &mut one);
-            if (time as usize + 1) % together == 0 {
+            if (time as usize + 1).is_multiple_of(together) {
                 for input in [&mut many, &mut one] {
                     input.advance_to(time + 1);
                     input.flush();
