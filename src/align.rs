@@ -24,6 +24,7 @@ mod orders;
 mod partitions;
 mod ready;
 mod report;
+mod settling;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -42,7 +43,8 @@ use groups::Groups;
 use partitions::Partitions;
 use ready::ClosedBy;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use settling::Settling;
+use std::collections::{BTreeMap, HashMap};
 use transaction::Pending;
 
 /// What a worker read, as far as the order of transactions is concerned.
@@ -50,8 +52,8 @@ use transaction::Pending;
 pub(crate) enum Fact {
     /// A record.
     Record { partition: Partition, kind: FactKind },
-    /// This one `of` all workers has read all there is, and nothing has come for a while.
-    Quiet { worker: usize, of: usize },
+    /// This one `of` all workers has read all there is up to the byte `at`, where the log ended at `ms` milliseconds.
+    AllRead { worker: usize, of: usize, at: u64, ms: u64 },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,6 +94,8 @@ pub(crate) struct AlignOptions {
     pub(crate) allow_partial_base: bool,
     /// A blocking snapshot's row repairs only after the stream is this many milliseconds past its reading.
     pub(crate) repair_delay_ms: i64,
+    /// For how many milliseconds an END must have been there, with all that was there read, before it is settled.
+    pub(crate) settle_ms: u64,
 }
 
 /// The earliest thing a run has shown: it had started before any transaction that follows.
@@ -99,17 +103,6 @@ pub(crate) struct AlignOptions {
 enum RunStart {
     Snapshot,
     After(Lsn),
-}
-
-/// How much of the log was read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ReadTo {
-    /// Some of it.
-    Here,
-    /// All there is for now, and nothing has come for a while: what is missing may still come.
-    Settled,
-    /// All of it.
-    End,
 }
 
 pub(crate) struct Aligner {
@@ -136,13 +129,11 @@ pub(crate) struct Aligner {
     gone_past: Lsn,
     /// Until this commit time rows of a blocking snapshot wait to repair.
     repairs_until_ms: Option<i64>,
-    read_to: ReadTo,
-    /// The workers that have found the log quiet since the last record.
-    quiet: BTreeSet<usize>,
+    /// The whole log was read.
+    at_end: bool,
+    settling: Settling,
     /// Counts are believed where no row shows that the connector went past them.
     tail_believed: bool,
-    /// Where the last run started, as the log showed when all there was had been read.
-    last_start: Option<Lsn>,
     /// Everything up to `until` was closed.
     until_reached: bool,
     report: AlignReport,
@@ -172,10 +163,9 @@ impl Aligner {
             last_end: Lsn(0),
             gone_past: Lsn(0),
             repairs_until_ms: None,
-            read_to: ReadTo::Here,
-            quiet: BTreeSet::new(),
+            at_end: false,
+            settling: Settling::default(),
             tail_believed: false,
-            last_start: None,
             until_reached: false,
             report: AlignReport::default(),
         }
@@ -197,13 +187,13 @@ impl Aligner {
     pub(crate) fn note(&mut self, fact: Fact, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
         let (partition, kind) = match fact {
             Fact::Record { partition, kind } => (partition, kind),
-            Fact::Quiet { worker, of } => {
-                self.note_quiet(worker, of);
+            Fact::AllRead { worker, of, at, ms } => {
+                if self.settling.note(worker, of, at, ms, self.greatest_end, self.options.settle_ms) {
+                    self.tail_believed = self.believe_the_tail();
+                }
                 return Ok(());
             }
         };
-        self.read_to = ReadTo::Here;
-        self.quiet.clear();
         if partition.table == Catalog::TRANSACTIONS {
             return match kind {
                 _ if partition.number > 0 => Err(AlignError::TransactionPartition { number: partition.number }),
@@ -314,22 +304,6 @@ impl Aligner {
         self.pending.insert(end.lsn, Pending { end, groups, recounted: false, fell_back });
     }
 
-    /// A worker finds the log quiet. Once all do, what is there is taken as at the end of a log, in the next
-    /// [`advance`](Self::advance).
-    fn note_quiet(&mut self, worker: usize, of: usize) {
-        self.quiet.insert(worker);
-        if self.quiet.len() == of {
-            self.quiet.clear();
-            self.all_was_read(ReadTo::Settled);
-        }
-    }
-
-    fn all_was_read(&mut self, read_to: ReadTo) {
-        self.read_to = read_to;
-        self.last_start = self.find_last_start();
-        self.tail_believed = self.believe_the_tail();
-    }
-
     /// Closes what can be closed.
     pub(crate) fn advance(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
         if self.base.published().is_none() && !self.publish_base(out)? {
@@ -351,16 +325,16 @@ impl Aligner {
     /// The whole log was read: what was waited for in it does not come any more.
     pub(crate) fn end_of_log(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
         self.partitions.complete();
-        self.all_was_read(ReadTo::End);
+        self.at_end = true;
+        self.tail_believed = self.believe_the_tail();
         self.advance(out)
     }
 
     fn publish_base(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<bool, AlignError> {
-        let silent = match (self.partitions.silent(), self.read_to) {
-            (Some(silent), ReadTo::End) => silent,
-            // What lacks a proof now may still get one.
-            (Some(silent), ReadTo::Settled) if silent.is_empty() || self.base.assured(&self.options) => silent,
-            (Some(silent), ReadTo::Here) if silent.is_empty() => silent,
+        // What lacks a proof in a log that goes on may still get one.
+        let assured = || self.settling.upto().is_some() && self.base.assured(&self.options);
+        let silent = match self.partitions.silent() {
+            Some(silent) if silent.is_empty() || self.at_end || assured() => silent,
             _ => return Ok(false),
         };
         let names = |partitions: Vec<Partition>| {
@@ -410,7 +384,8 @@ impl Aligner {
         self.forget_end(ended.txid, end);
         self.closed = end;
         match by {
-            ClosedBy::Counts if self.read_to == ReadTo::Settled => self.report.settled += 1,
+            // Nothing but time speaks for counts in a log of which nothing is known beforehand.
+            ClosedBy::Counts if matches!(self.restarts, Restarts::Unknown) && !self.at_end => self.report.settled += 1,
             ClosedBy::Counts => self.report.closed_by_counts += 1,
             ClosedBy::Progress => self.report.closed_by_progress += 1,
         }

@@ -54,8 +54,9 @@ pub struct ReplayOptions {
     /// log will hold cannot be known before, so [`prefix`](Self::prefix) and the [`partitions`](Self::partitions) of every
     /// table must be given. Default false.
     pub follow: bool,
-    /// A log that is followed and has been quiet for this many milliseconds is taken as if it had ended: transactions whose
-    /// rows are all counted then close, [`settled`](Report::settled) and not proven. 0 waits for ever. Default 30,000.
+    /// A transaction of a followed log that has been there for this many milliseconds, with all that was there read, closes
+    /// when its rows are all counted, [`settled`](Report::settled) and not proven. 0 waits for a proof for ever. Default
+    /// 30,000.
     pub settle_ms: u64,
 }
 
@@ -177,6 +178,7 @@ impl<V: View> Engine<V> {
                 snapshot_complete: options.snapshot_complete,
                 allow_partial_base: options.allow_partial_base,
                 repair_delay_ms: options.repair_delay_ms,
+                settle_ms: options.settle_ms,
             },
             partitions,
             restarts,
@@ -184,14 +186,13 @@ impl<V: View> Engine<V> {
         };
         status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));
         let workers = options.workers.max(1);
+        // However it ends, by a panic of the sink too, the threads then find that it is over and stop.
+        let over = StopOnDrop(&status);
         let inlets = feed::start(log(options, &status), &catalog, workers, workers);
         let (batches_in, batches) = sync_channel(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
-        let driven = {
-            // However it ends, by a panic of the sink too, the workers then find the channel closed and stop.
-            let _stop = StopOnDrop(&status);
-            drive(batches, sink)
-        };
+        let driven = drive(batches, sink);
+        drop(over);
         worker::join(guards, &status)?;
         let driven = driven?;
         match status.take_error() {

@@ -45,6 +45,11 @@ pub struct Index {
     snapshot: RwLock<Arc<Snapshot>>,
 }
 
+/// A file of the commit was removed while it was opened without a lock: there is a newer commit.
+fn is_gone(error: &TantivyError) -> bool {
+    matches!(error, TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_)))
+}
+
 /// Loads snapshots of one generation.
 struct Loader {
     generation: String,
@@ -59,8 +64,7 @@ impl Index {
     /// There is none, or it is not one of ours, or it cannot be read.
     pub fn open(dir: impl AsRef<Path>) -> Result<Index, IndexError> {
         let folder = Folder::new(dir.as_ref());
-        let generation = folder.current()?.ok_or_else(|| IndexError::Missing { dir: dir.as_ref().to_owned() })?;
-        let loader = Loader::open(&folder, generation)?;
+        let loader = Loader::open_current(&folder)?;
         let snapshot = RwLock::new(Arc::new(loader.load(&folder)?));
         Ok(Index { folder, loader: Mutex::new(loader), snapshot })
     }
@@ -77,10 +81,8 @@ impl Index {
     /// The index cannot be read; the snapshot loaded last stays.
     pub fn reload(&self) -> Result<Arc<Snapshot>, IndexError> {
         let mut loader = self.loader.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation =
-            self.folder.current()?.ok_or_else(|| IndexError::Missing { dir: self.folder.path().to_owned() })?;
-        if generation != loader.generation {
-            *loader = Loader::open(&self.folder, generation)?;
+        if self.folder.current()?.as_ref() != Some(&loader.generation) {
+            *loader = Loader::open_current(&self.folder)?;
         }
         let loaded = Arc::new(loader.load(&self.folder)?);
         let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
@@ -92,10 +94,29 @@ impl Index {
 }
 
 impl Loader {
+    /// Opens the generation that `CURRENT` names.
+    fn open_current(folder: &Folder) -> Result<Loader, IndexError> {
+        let named = || folder.current()?.ok_or_else(|| IndexError::Missing { dir: folder.path().to_owned() });
+        let mut generation = named()?;
+        loop {
+            let opened = Loader::open(folder, generation.clone());
+            // One that is replaced while it is opened is gone; the other is there.
+            match named()? {
+                other if opened.is_err() && other != generation => generation = other,
+                _ => return opened,
+            }
+        }
+    }
+
     fn open(folder: &Folder, generation: String) -> Result<Loader, IndexError> {
         let index = folder.open(&generation, unlocked::directory)?;
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into();
-        let reader = reader.map_err(|error| failed(folder.path(), error))?;
+        let mut turns = 0..TURNS;
+        let reader = loop {
+            match index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into() {
+                Err(error) if is_gone(&error) && turns.next().is_some() => {}
+                opened => break opened.map_err(|error| failed(folder.path(), error))?,
+            }
+        };
         Ok(Loader { generation, index, reader })
     }
 
@@ -105,8 +126,7 @@ impl Loader {
         loop {
             let last = turns.next().is_none();
             match self.reader.reload() {
-                // A file of the commit was removed while it was opened without a lock: there is a newer one.
-                Err(TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_))) if !last => continue,
+                Err(error) if is_gone(&error) && !last => continue,
                 loaded => loaded.map_err(failed)?,
             }
             let searcher = self.reader.searcher();

@@ -19,7 +19,7 @@ pub struct Report {
     pub closed_by_counts: u64,
     /// Transactions closed because every partition had gone past them.
     pub closed_by_progress: u64,
-    /// Transactions of a followed log that closed because all their rows were counted and nothing more had come for a
+    /// Transactions of a followed log that closed because all their rows were counted and they had been there for a
     /// while. That the counts are right was not proven: a connector that was restarted inside one may have counted less.
     pub settled: u64,
     /// Transactions whose END was read and that did not close.

@@ -71,9 +71,13 @@ impl Base {
         self.loaded.replace(attempt).is_some_and(|loaded| loaded != attempt)
     }
 
-    /// Whether a snapshot was read that is said to be whole, whatever it shows.
+    /// Whether the user vouches for what was read of the base, whatever it shows.
     pub(super) fn assured(&self, options: &AlignOptions) -> bool {
-        self.attempted() && options.snapshot_complete
+        match self.attempt {
+            Some(_) => options.snapshot_complete,
+            // Without a change there may be a snapshot that has not come yet.
+            None => self.stream && (options.allow_partial_base || (self.from_the_start && options.snapshot_complete)),
+        }
     }
 
     /// Whether rows of an initial snapshot were read.

@@ -21,11 +21,11 @@
 //! the log has ended, the tail is believed as a whole or not at all: in a whole log a wrong END bears a sign by then, and
 //! in one that is cut off a wrong END that bears none is surrounded by transactions that miss rows.
 //!
-//! A log that is followed has no end. When it has been quiet for a while it is taken as if it had ended, for once: what
-//! closes by counts then is *settled*, which is likely and not proven, and counted apart.
+//! A log that is followed has no end. What is *settled* in it (`settling`) is judged by what was read, as at the end of a
+//! log: that is likely and not proven, and what closes so is counted apart.
 
 use super::transaction::Pending;
-use super::{AlignError, Aligner, ReadTo, RunStart};
+use super::{AlignError, Aligner, RunStart};
 use crate::source::survey::Restarts;
 use crate::time::Lsn;
 
@@ -116,10 +116,10 @@ impl Aligner {
             return Some(Doubt::Signs);
         }
         if self.in_front(pending, before) {
-            let unknown = matches!(self.restarts, Restarts::Unknown) && self.read_to == ReadTo::Here;
+            let unknown = matches!(self.restarts, Restarts::Unknown) && !self.all_read(pending);
             return Some(if unknown { Doubt::Unknown } else { Doubt::Restart });
         }
-        let believed = self.tail_believed && self.read_to != ReadTo::Here;
+        let believed = self.tail_believed && self.all_read(pending);
         (self.in_tail(pending) && !believed).then_some(Doubt::Tail)
     }
 
@@ -135,18 +135,23 @@ impl Aligner {
         let previous = pending.groups.iter().min().copied().unwrap_or(before).min(before);
         match self.restarts {
             Restarts::Known { last_start } => last_start.is_some_and(|start| previous <= start),
-            Restarts::Unknown if self.read_to == ReadTo::Here => true,
-            Restarts::Unknown => self.last_start.is_some_and(|start| previous <= start),
+            Restarts::Unknown if !self.all_read(pending) => true,
+            Restarts::Unknown => self.find_last_start().is_some_and(|start| previous <= start),
         }
     }
 
     /// The END before the first change of the last run, of those that were seen.
-    pub(super) fn find_last_start(&self) -> Option<Lsn> {
+    fn find_last_start(&self) -> Option<Lsn> {
         let starts = self.runs.values().filter_map(|start| match start {
             RunStart::Snapshot => None,
             RunStart::After(previous) => Some(*previous),
         });
         starts.max().filter(|_| self.runs.len() > 1)
+    }
+
+    /// Whether all that may speak of it was read, or would have come by now.
+    fn all_read(&self, pending: &Pending) -> bool {
+        self.at_end || self.settling.upto().is_some_and(|upto| pending.end.lsn <= upto)
     }
 
     fn in_tail(&self, pending: &Pending) -> bool {
@@ -184,6 +189,7 @@ impl Aligner {
             });
             all_there && !self.bears_signs(pending)
         };
-        self.pending.values().filter(|pending| self.in_tail(pending)).all(accounted)
+        let mut in_tail = self.pending.values().filter(|pending| self.all_read(pending) && self.in_tail(pending));
+        in_tail.all(accounted)
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct AlignReport {
     pub(crate) exact_at: Option<Lsn>,
     pub(crate) closed_by_counts: u64,
     pub(crate) closed_by_progress: u64,
-    /// By counts that nothing proved but a log that had been quiet for a while.
+    /// By counts that nothing speaks for but time.
     pub(crate) settled: u64,
     /// How many transactions wait.
     pub(crate) pending: usize,

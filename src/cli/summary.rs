@@ -43,7 +43,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
     writeln!(out, "{}", as_of(shown.lsn, shown.partial))?;
     let settled = match report.settled {
         0 => String::new(),
-        settled => format!(", {settled} settled, which is no proof: the log had been quiet"),
+        settled => format!(", {settled} settled, which is no proof"),
     };
     writeln!(
         out,

@@ -110,8 +110,7 @@ impl Folder {
         sync(&self.path)?;
         self.set_current(&generation)?;
         if let Some(before) = before {
-            let path = self.generation(&before);
-            fs::remove_dir_all(&path).map_err(io("remove", &path))?;
+            self.remove(&before)?;
         }
         Ok(generation)
     }
@@ -140,10 +139,20 @@ impl Folder {
                 if Payload::read(&self.path, meta.payload.as_deref())?.upper() > 0 {
                     return Err(IndexError::NoCurrent { dir: self.path.clone(), generation: name });
                 }
-                fs::remove_dir_all(&path).map_err(io("remove", &path))?;
+                self.remove(&name)?;
             }
         }
         Ok(())
+    }
+
+    /// Removes a generation in which nothing is. A crash in the midst of it leaves what is known for a leftover.
+    fn remove(&self, generation: &str) -> Result<(), IndexError> {
+        let (path, going) = (self.generation(generation), self.path.join(format!("{generation}{NEW}")));
+        if going.is_dir() {
+            fs::remove_dir_all(&going).map_err(io("remove", &going))?;
+        }
+        fs::rename(&path, &going).map_err(io("remove", &path))?;
+        fs::remove_dir_all(&going).map_err(io("remove", &going))
     }
 
     /// Something in the directory that cannot be of an index, if there is no index in it.

@@ -148,6 +148,15 @@ impl TantivySink {
         self.opened.as_ref().map_or(0, |opened| opened.payload.documents)
     }
 
+    /// Makes an empty index, in the place of one that is there.
+    fn create(&mut self, identity: &Identity) -> Result<(), SinkError> {
+        self.opened = None;
+        let schema = fields::schema(&identity.schema)?;
+        let generation = self.folder.create(schema, &Payload::new(identity), CommitDirectory::open)?;
+        self.opened = Some(Opened::open(&self.folder, &generation)?);
+        Ok(())
+    }
+
     fn is_due(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| {
             self.options.commit_interval_ms == 0
@@ -271,8 +280,12 @@ impl Sink for TantivySink {
     }
 
     fn start(&mut self, identity: &Identity) -> Result<(), SinkError> {
-        if let Some(opened) = self.opened.as_ref().filter(|opened| opened.payload.upper() > 0) {
-            opened.payload.check(self.folder.path(), identity)?;
+        if let Some(opened) = &self.opened {
+            match opened.payload.check(self.folder.path(), identity) {
+                // A run that put nothing into it does not say what the next one may put into it.
+                Err(_) if opened.payload.upper() == 0 => return self.create(identity),
+                checked => checked?,
+            }
             info!(
                 lsn = opened.payload.lsn().map(|lsn| lsn.0),
                 documents = opened.payload.documents,
@@ -280,12 +293,7 @@ impl Sink for TantivySink {
             );
             return Ok(());
         }
-        // One that a run made and put nothing into is of nothing yet: it is made anew, as this run wants it.
-        self.opened = None;
-        let schema = fields::schema(&identity.schema)?;
-        let generation = self.folder.create(schema, &Payload::new(identity), CommitDirectory::open)?;
-        self.opened = Some(Opened::open(&self.folder, &generation)?);
-        Ok(())
+        self.create(identity)
     }
 
     fn frontier(&self) -> Time {

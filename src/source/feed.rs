@@ -50,8 +50,8 @@ pub(crate) struct Chunk {
     pub(crate) bytes_read: u64,
     /// Whether the log stopped inside a line behind this block.
     pub(crate) cut: bool,
-    /// Whether nothing has been added behind this block for a while.
-    pub(crate) quiet: bool,
+    /// All there is was read before this chunk, which is empty, at so many milliseconds.
+    pub(crate) all_read: Option<u64>,
 }
 
 /// What goes through a channel of the feed: a block to a decoder, a chunk to a worker.
@@ -238,7 +238,7 @@ pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, wo
             records: 0,
             bytes_read: block.bytes_read,
             cut: block.cut,
-            quiet: block.quiet,
+            all_read: block.all_read,
         })
         .collect();
     let mut records = 0;

@@ -57,8 +57,8 @@ pub(crate) struct Block {
     pub(crate) bytes_read: u64,
     /// Whether the input stopped inside a line or a compressed frame behind this block.
     pub(crate) cut: bool,
-    /// Whether all there is was read with this block, and nothing has been added for a while: only of a log that is followed.
-    pub(crate) quiet: bool,
+    /// All there is was read before this block, which is empty, at so many milliseconds: only of a log that is followed.
+    pub(crate) all_read: Option<u64>,
 }
 
 /// A log, and how it is read.
@@ -122,13 +122,13 @@ impl Log {
         let raw = Counted { inner: raw, count: Arc::clone(bytes_read) };
         let mut reader = decompressed(raw, self.block_bytes, tail.is_none())?;
         let name: Arc<str> = input.name().into();
-        let (mut first_line, mut unfinished, mut quiet) = (1, Vec::new(), false);
+        let (mut first_line, mut unfinished) = (1, Vec::new());
         loop {
             let mut lines = std::mem::take(&mut unfinished);
             lines.reserve(self.block_bytes.saturating_sub(lines.len()));
-            let mut block = Block { lines, name: Arc::clone(&name), first_line, bytes_read: 0, cut: false, quiet };
+            let mut block =
+                Block { lines, name: Arc::clone(&name), first_line, bytes_read: 0, cut: false, all_read: None };
             let more = fill(&mut *reader, &mut block, self.block_bytes)?;
-            block.quiet &= block.lines.is_empty();
             if !more && tail.is_some() {
                 // Its rest is being written.
                 unfinished = split_whole_lines(&mut block);
@@ -140,18 +140,28 @@ impl Log {
                 let problem = "it stops inside a line or a compressed frame, and another part of the log follows";
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, problem));
             }
-            let says_something = !block.lines.is_empty() || block.cut || block.quiet;
-            if says_something && !each(block) {
+            if (!block.lines.is_empty() || block.cut) && !each(block) {
                 return Ok(false);
             }
             if more {
                 continue;
             }
             let Some(tail) = &mut tail else { return Ok(true) };
-            match tail.wait(bytes_read.load(Relaxed) - before)? {
-                Waited::Grown => quiet = false,
-                Waited::Quiet => quiet = true,
-                Waited::Stopped => return Ok(true),
+            loop {
+                let read = bytes_read.load(Relaxed);
+                match tail.wait(read - before, unfinished.is_empty())? {
+                    Waited::Grown => break,
+                    Waited::AllRead { ms } => {
+                        let all_read = Some(ms);
+                        let name = Arc::clone(&name);
+                        let block =
+                            Block { lines: Vec::new(), name, first_line, bytes_read: read, cut: false, all_read };
+                        if !each(block) {
+                            return Ok(false);
+                        }
+                    }
+                    Waited::Stopped => return Ok(true),
+                }
             }
         }
     }

@@ -78,11 +78,9 @@ pub(crate) fn read<'scope>(
             }
             match inlet.poll() {
                 Arrival::Chunk(chunk) => {
-                    let quiet = chunk.quiet;
+                    let (all_read, at) = (chunk.all_read, chunk.bytes_read);
                     let mut facts = reader.take(chunk);
-                    if quiet {
-                        facts.push(Fact::Quiet { worker, of: workers });
-                    }
+                    facts.extend(all_read.map(|ms| Fact::AllRead { worker, of: workers, at, ms }));
                     reader.status.counters.facts_sent(facts.len() as u64);
                     output.activate().session(held).give_container(&mut facts);
                     read.set(true);

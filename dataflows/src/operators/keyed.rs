@@ -60,6 +60,10 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
             let Some(capability) = &mut held else { return };
             let frontier = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
             let complete = |time: Time| frontier.is_none_or(|frontier| time < frontier);
+            // Nothing is earlier than what is held.
+            if !complete(*capability.time()) {
+                return;
+            }
             let mut ready: Vec<_> = staged.extract_if(.., |(_, time, _)| complete(*time)).collect();
             if !ready.is_empty() {
                 coalesce(&mut ready);

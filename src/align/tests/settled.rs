@@ -1,12 +1,17 @@
-//! A followed log that is quiet: what is there is taken as if the log had ended, for once.
+//! A followed log: what has been there for a while, with all that was there read, is judged by what was read.
 
 use super::*;
 
 impl Stage {
-    /// This one of two workers finds the log quiet.
-    fn quiet(&mut self, worker: usize) {
-        self.aligner.note(Fact::Quiet { worker, of: 2 }, &mut self.out).unwrap();
+    /// This one of two workers has read all up to the byte `at`, where the log ended at `ms`.
+    fn all_read(&mut self, worker: usize, at: u64, ms: u64) {
+        self.aligner.note(Fact::AllRead { worker, of: 2, at, ms }, &mut self.out).unwrap();
         self.aligner.advance(&mut self.out).unwrap();
+    }
+
+    /// Both have.
+    fn end_of_log_at(&mut self, at: u64, ms: u64) {
+        (0..2).for_each(|worker| self.all_read(worker, at, ms));
     }
 }
 
@@ -19,32 +24,48 @@ fn followed() -> Stage {
 }
 
 #[test]
-fn what_is_counted_closes_unproven_when_every_worker_finds_the_log_quiet() {
+fn what_is_counted_closes_unproven_when_it_has_been_there_for_a_while() {
     let mut stage = followed();
-    stage.quiet(0);
-    stage.quiet(0);
+    stage.end_of_log_at(1_000, 50);
+    stage.end_of_log_at(1_000, 149);
+    assert_eq!(stage.closed(), [""; 0], "it has been there for 99 milliseconds");
+    stage.all_read(0, 1_000, 151);
     assert_eq!(stage.closed(), [""; 0], "the other worker may still read");
-    stage.quiet(1);
+    stage.all_read(1, 1_000, 151);
     assert_eq!(stage.closed(), ["110", "120"]);
     let report = stage.aligner.report();
     assert_eq!((report.settled, report.closed_by_counts, report.closed_by_progress), (2, 0, 0));
 }
 
 #[test]
-fn a_record_ends_the_quiet() {
+fn a_log_that_is_never_still_settles_too() {
     let mut stage = followed();
-    stage.quiet(0);
-    stage.row(USERS, 0, 1, (6, 120), 121, 1);
-    stage.quiet(1);
+    stage.end_of_log_at(1_000, 50);
+    // Others come and come; each waits for as long itself.
+    for n in 0..4 {
+        stage.row(USERS, 0, 1, (6 + n, 120 + 10 * n), 121 + 10 * n, 1);
+        stage.end(6 + n, 130 + 10 * n, &[(USERS, 1)]);
+        stage.end_of_log_at(1_100 + n, 60 + 25 * n);
+    }
     assert_eq!(stage.closed(), [""; 0]);
-    stage.quiet(0);
+    stage.end_of_log_at(1_200, 160);
+    assert_eq!(stage.closed(), ["110", "120", "130"]);
+    stage.end_of_log_at(1_200, 300);
+    assert_eq!(stage.closed(), ["140", "150", "160"]);
+    assert_eq!(stage.aligner.report().settled, 6);
+}
+
+/// Facts of two workers come in any order.
+#[test]
+fn what_a_worker_said_of_an_earlier_place_counts_for_no_later_one() {
+    let mut stage = followed();
+    stage.end_of_log_at(1_000, 0);
+    stage.all_read(0, 2_000, 100);
+    stage.all_read(0, 3_000, 200);
+    stage.all_read(1, 2_000, 100);
+    assert_eq!(stage.closed(), [""; 0], "worker 1 has not read what lies behind 2,000");
+    stage.all_read(1, 3_000, 200);
     assert_eq!(stage.closed(), ["110", "120"]);
-    // What comes after is not settled by what went before.
-    stage.end(6, 130, &[(USERS, 1)]);
-    assert_eq!(stage.closed(), [""; 0]);
-    stage.go_past(130);
-    assert_eq!(stage.closed(), ["130"]);
-    assert_eq!(stage.aligner.report().closed_by_progress, 1);
 }
 
 #[test]
@@ -52,23 +73,45 @@ fn what_misses_rows_or_bears_signs_does_not_settle() {
     let mut stage = followed();
     stage.row(USERS, 0, 1, (6, 120), 121, 1);
     stage.end(6, 130, &[(USERS, 2)]);
-    (0..2).for_each(|worker| stage.quiet(worker));
+    [0, 100].into_iter().for_each(|ms| stage.end_of_log_at(1_000, ms));
     assert_eq!(stage.closed(), ["110", "120"]);
-    // The row was written by a run that resumed inside the transaction: its number is one that was there before.
+    // A row that a run wrote which resumed inside the transaction: its number is one that was there before.
     stage.row(USERS, 0, 2, (6, 120), 122, 1);
-    (0..2).for_each(|worker| stage.quiet(worker));
+    [200, 300].into_iter().for_each(|ms| stage.end_of_log_at(1_100, ms));
     assert_eq!(stage.closed(), [""; 0]);
 }
 
 #[test]
-fn a_snapshot_is_not_settled_unless_it_is_said_to_be_whole() {
+fn what_was_missing_may_come_late() {
+    let mut stage = followed();
+    stage.row(USERS, 0, 1, (6, 120), 121, 1);
+    stage.end(6, 130, &[(USERS, 2)]);
+    [0, 100].into_iter().for_each(|ms| stage.end_of_log_at(1_000, ms));
+    assert_eq!(stage.closed(), ["110", "120"]);
+    stage.row(USERS, 0, 1, (6, 120), 122, 2);
+    stage.end_of_log_at(1_100, 110);
+    assert_eq!(stage.closed(), ["130"]);
+}
+
+#[test]
+fn a_base_is_not_settled_unless_the_user_vouches_for_it() {
     for (snapshot_complete, expected) in [(false, vec![]), (true, vec!["base 100"])] {
         let options = AlignOptions { snapshot_complete, ..options() };
         let mut stage = before_the_base(options, Restarts::Unknown);
-        (0..2).for_each(|worker| stage.quiet(worker));
+        [0, 100].into_iter().for_each(|ms| stage.end_of_log_at(0, ms));
         assert_eq!(stage.closed(), [""; 0], "nothing was read yet, and that is no mistake");
         stage.snapshot(USERS, 0, 1, 100);
-        (0..2).for_each(|worker| stage.quiet(worker));
+        [200, 300].into_iter().for_each(|ms| stage.end_of_log_at(1_000, ms));
+        assert_eq!(stage.closed(), expected);
+    }
+    // One partition is silent for ever; where rows from before the log may be missing, it need not speak.
+    for (allow_partial_base, expected) in [(false, vec![]), (true, vec!["base None, reset false", "60"])] {
+        let options = AlignOptions { allow_partial_base, ..options() };
+        let mut stage = before_the_base(options, Restarts::Unknown);
+        stage.row(USERS, 0, 1, (4, 45), 46, 1);
+        stage.row(USERS, 0, 1, (5, 50), 51, 1);
+        stage.end(5, 60, &[(USERS, 1)]);
+        [0, 100].into_iter().for_each(|ms| stage.end_of_log_at(1_000, ms));
         assert_eq!(stage.closed(), expected);
     }
 }

@@ -66,8 +66,8 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             "settle_ms",
             from(0),
             Fallback::Is("30000"),
-            "A followed log that has been quiet for so long is taken as if it had ended: what is counted then closes, though \
-             nothing proves that the counts are right. 0 waits for ever.",
+            "A transaction of a followed log that has been there for so long, with all that was there read, closes when its \
+             rows are counted, though nothing proves that the counts are right. 0 waits for a proof for ever.",
         )
     },
     Definition {

@@ -10,7 +10,7 @@ const LINE: &[u8] = b"{\"topic\":\"podium.transaction\",\"partition\":0,\"offset
 
 fn block() -> Block {
     let bytes_read = LINE.len() as u64;
-    Block { lines: LINE.to_vec(), name: "log".into(), first_line: 1, bytes_read, cut: false, quiet: false }
+    Block { lines: LINE.to_vec(), name: "log".into(), first_line: 1, bytes_read, cut: false, all_read: None }
 }
 
 /// What arrives at a worker until there is nothing more to wait for.

@@ -1,4 +1,4 @@
-//! The end of a log that grows: waiting for more, and saying when nothing has come for a while.
+//! The end of a log that grows: waiting for more, and saying now and then that all there is was read.
 
 use super::LogInput;
 use std::fs;
@@ -10,9 +10,13 @@ use std::time::{Duration, Instant};
 /// How often a log is looked at for more.
 const POLL: Duration = Duration::from_millis(10);
 
+/// The longest between two words that all was read.
+const SAY_EVERY_MAX: Duration = Duration::from_secs(1);
+
 /// How the end of a log is waited at.
 pub(crate) struct Follow {
-    /// After so long without anything new the log is *quiet*, and again after as long; never if it is `None`.
+    /// For how long a transaction must have been there, with all that was there read, before it is settled: it is said
+    /// several times in that time that all was read. Never if it is `None`.
     pub(crate) settle: Option<Duration>,
     /// Whether to go on waiting.
     pub(crate) goes_on: Box<dyn Fn() -> bool + Send>,
@@ -24,16 +28,21 @@ pub(super) struct Tail<'a> {
     follow: &'a Follow,
     /// Which file it was at first, whatever its name names by now.
     file: (u64, u64),
-    /// When something was last added, or the log was last said to be quiet.
-    since: Instant,
+    begun: Instant,
+    /// When it was last said that all was read.
+    said: Instant,
+    /// When the file last grew.
+    grown: Instant,
+    warned: bool,
 }
 
 /// What came of waiting.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Waited {
     /// There is more.
     Grown,
-    /// Nothing has come for a while.
-    Quiet,
+    /// All there is was read, so many milliseconds after the beginning.
+    AllRead { ms: u64 },
     /// It is waited no longer.
     Stopped,
 }
@@ -45,11 +54,12 @@ impl Tail<'_> {
             return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
         };
         let metadata = fs::metadata(path)?;
-        Ok(Tail { path: path.clone(), follow, file: (metadata.dev(), metadata.ino()), since: Instant::now() })
+        let (file, now) = ((metadata.dev(), metadata.ino()), Instant::now());
+        Ok(Tail { path: path.clone(), follow, file, begun: now, said: now, grown: now, warned: false })
     }
 
-    /// Waits until the file has more than the `read` bytes that were read of it.
-    pub(super) fn wait(&mut self, read: u64) -> io::Result<Waited> {
+    /// Waits until the file has more than the `read` bytes that were read of it; `whole` says that they end a line.
+    pub(super) fn wait(&mut self, read: u64, whole: bool) -> io::Result<Waited> {
         while (self.follow.goes_on)() {
             let metadata = fs::metadata(&self.path)?;
             if (metadata.dev(), metadata.ino()) != self.file || metadata.len() < read {
@@ -58,12 +68,20 @@ impl Tail<'_> {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
             }
             if metadata.len() > read {
-                self.since = Instant::now();
+                (self.grown, self.warned) = (Instant::now(), false);
                 return Ok(Waited::Grown);
             }
-            if self.follow.settle.is_some_and(|settle| self.since.elapsed() >= settle) {
-                self.since = Instant::now();
-                return Ok(Waited::Quiet);
+            if let Some(settle) = self.follow.settle {
+                if whole && self.said.elapsed() >= (settle / 4).min(SAY_EVERY_MAX) {
+                    self.said = Instant::now();
+                    return Ok(Waited::AllRead { ms: self.begun.elapsed().as_millis() as u64 });
+                }
+                if !whole && !self.warned && self.grown.elapsed() >= settle {
+                    self.warned = true;
+                    tracing::warn!(
+                        "the log has ended inside a line for a while, so nothing settles; does its writer keep lines back?"
+                    );
+                }
             }
             std::thread::sleep(POLL);
         }
