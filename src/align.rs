@@ -331,10 +331,9 @@ impl Aligner {
     }
 
     fn publish_base(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<bool, AlignError> {
-        // What lacks a proof in a log that goes on may still get one.
-        let assured = || self.settling.upto().is_some() && self.base.assured(&self.options);
+        // Time proves nothing of a base: in a log that goes on, more of its rows may come from a silent partition.
         let silent = match self.partitions.silent() {
-            Some(silent) if silent.is_empty() || self.at_end || assured() => silent,
+            Some(silent) if silent.is_empty() || self.at_end => silent,
             _ => return Ok(false),
         };
         let names = |partitions: Vec<Partition>| {

@@ -71,15 +71,6 @@ impl Base {
         self.loaded.replace(attempt).is_some_and(|loaded| loaded != attempt)
     }
 
-    /// Whether the user vouches for what was read of the base, whatever it shows.
-    pub(super) fn assured(&self, options: &AlignOptions) -> bool {
-        match self.attempt {
-            Some(_) => options.snapshot_complete,
-            // Without a change there may be a snapshot that has not come yet.
-            None => self.stream && (options.allow_partial_base || (self.from_the_start && options.snapshot_complete)),
-        }
-    }
-
     /// Whether rows of an initial snapshot were read.
     pub(super) fn attempted(&self) -> bool {
         self.attempt.is_some()
