@@ -32,6 +32,12 @@ pub struct Schema {
     pub fields: Vec<Field>,
 }
 
+impl<const N: usize> From<[(&'static str, Kind); N]> for Schema {
+    fn from(fields: [(&'static str, Kind); N]) -> Schema {
+        Schema { fields: fields.into_iter().map(|(name, kind)| Field { name: name.into(), kind }).collect() }
+    }
+}
+
 /// One document: the values of its schema's fields. A field whose value is unknown is left out, never invented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {

@@ -11,6 +11,7 @@
 //! Read [`Value`] and [`Row`] first (what comes in), then [`Document`] (what goes out), then [`View`] and the shipped
 //! [`ConversationSearch`].
 
+mod column_value;
 mod conversation_search;
 mod document;
 pub mod operators;
@@ -21,6 +22,7 @@ mod view;
 /// The library of [`View::build`]; its version is the engine's.
 pub use differential_dataflow;
 
+pub use column_value::{ColumnValue, Fields};
 pub use conversation_search::{
     Conversation, ConversationDocument, ConversationSearch, Item, ItemType, OptionError, PlainConversationSearch, Step,
     User, ZeroItems,

@@ -141,6 +141,14 @@ impl fmt::Display for BadValue {
 impl std::error::Error for BadValue {}
 
 impl Value {
+    /// Bytes of memory besides those of the value itself.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Value::Number(text) | Value::Text(text) | Value::Json(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     fn expected(&self, column: &'static str, what: &str) -> BadValue {
         BadValue::new(column, format!("expected {what}, found {self:?}"))
     }
