@@ -331,9 +331,11 @@ impl Aligner {
     }
 
     fn publish_base(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<bool, AlignError> {
-        // Time proves nothing of a base: in a log that goes on, more of its rows may come from a silent partition.
+        let vouched = self.base.vouched(&self.options, self.settling.upto());
         let silent = match self.partitions.silent() {
-            Some(silent) if silent.is_empty() || self.at_end => silent,
+            Some(silent) if silent.is_empty() || self.at_end || vouched => silent,
+            // Of a table nobody knows how many partitions it has.
+            None if vouched => Vec::new(),
             _ => return Ok(false),
         };
         let names = |partitions: Vec<Partition>| {
@@ -383,8 +385,7 @@ impl Aligner {
         self.forget_end(ended.txid, end);
         self.closed = end;
         match by {
-            // Nothing but time speaks for counts in a log of which nothing is known beforehand.
-            ClosedBy::Counts if matches!(self.restarts, Restarts::Unknown) && !self.at_end => self.report.settled += 1,
+            ClosedBy::Settled => self.report.settled += 1,
             ClosedBy::Counts => self.report.closed_by_counts += 1,
             ClosedBy::Progress => self.report.closed_by_progress += 1,
         }

@@ -76,6 +76,14 @@ impl Base {
         self.attempt.is_some()
     }
 
+    /// Whether the user says that nothing is missing of the base, and all that is there of it was read. Time alone proves
+    /// nothing: where there may always be more, so may rows of the snapshot, from a partition that is silent. But when a
+    /// transaction behind the snapshot has settled, so has the snapshot.
+    pub(super) fn vouched(&self, options: &AlignOptions, settled: Option<Lsn>) -> bool {
+        let said = options.snapshot_complete || (options.allow_partial_base && self.attempt.is_none());
+        said && settled > Some(self.attempt.unwrap_or_default())
+    }
+
     /// Where the base lies and whether it is partial, once all partitions have shown changes (`proven`) or the log has
     /// ended. `whole` says that no partition lacks its first records. `None` means that the snapshot may go on.
     pub(super) fn decide(

@@ -32,8 +32,12 @@ use crate::time::Lsn;
 /// Which rule a transaction closes by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClosedBy {
+    /// Its rows are all counted.
     Counts,
+    /// Every partition has gone past it.
     Progress,
+    /// Its rows are all counted, and it is settled; nothing proves that the counts are right.
+    Settled,
 }
 
 /// Why counts are not believed.
@@ -81,6 +85,10 @@ impl Aligner {
                 return Ok(None);
             }
             by = ClosedBy::Progress;
+        }
+        // Nothing but time speaks for counts where nothing is known beforehand.
+        if by == ClosedBy::Counts && matches!(self.restarts, Restarts::Unknown) && !self.at_end {
+            by = if self.passed_everywhere(pending) { ClosedBy::Progress } else { ClosedBy::Settled };
         }
         Ok(Some(by))
     }

@@ -60,11 +60,11 @@ fn a_log_that_is_never_still_settles_too() {
 fn what_a_worker_said_of_an_earlier_place_counts_for_no_later_one() {
     let mut stage = followed();
     stage.end_of_log_at(1_000, 0);
-    stage.all_read(0, 2_000, 100);
-    stage.all_read(0, 3_000, 200);
-    stage.all_read(1, 2_000, 100);
+    stage.all_read(0, 2_000, 50);
+    stage.all_read(0, 3_000, 150);
+    stage.all_read(1, 2_000, 50);
     assert_eq!(stage.closed(), [""; 0], "worker 1 has not read what lies behind 2,000");
-    stage.all_read(1, 3_000, 200);
+    stage.all_read(1, 3_000, 150);
     assert_eq!(stage.closed(), ["110", "120"]);
 }
 
@@ -93,9 +93,61 @@ fn what_was_missing_may_come_late() {
     assert_eq!(stage.closed(), ["130"]);
 }
 
+/// Facts of two workers come in any order, and an END that came in between has not been there for as long.
+#[test]
+fn an_end_is_as_old_as_the_first_word_that_came_behind_it() {
+    let mut stage = followed();
+    stage.all_read(0, 1_000, 0);
+    stage.row(USERS, 0, 1, (6, 120), 121, 1);
+    stage.end(6, 130, &[(USERS, 1)]);
+    stage.all_read(1, 1_000, 0);
+    stage.end_of_log_at(1_100, 100);
+    assert_eq!(stage.closed(), ["110", "120"]);
+    stage.end_of_log_at(1_100, 200);
+    assert_eq!(stage.closed(), ["130"]);
+}
+
+/// A worker that is always behind holds nothing up for ever.
+#[test]
+fn a_moment_counts_when_the_last_worker_has_come_to_it() {
+    let mut stage = followed();
+    for n in 0..10 {
+        stage.all_read(0, 1_000 + n, 20 * n);
+        stage.all_read(1, 1_000 + n.saturating_sub(3), 20 * n.saturating_sub(3));
+    }
+    assert_eq!(stage.closed(), ["110", "120"]);
+}
+
+/// What every partition has gone past is proven, in a log that is followed too.
+#[test]
+fn what_was_gone_past_is_not_settled() {
+    let mut stage = followed();
+    stage.go_past(120);
+    assert_eq!(stage.closed(), ["110", "120"]);
+    let report = stage.aligner.report();
+    assert_eq!((report.settled, report.closed_by_progress), (0, 2));
+}
+
+/// Where the user says that the snapshot is whole, it is when a transaction behind it has settled.
+#[test]
+fn a_base_that_is_vouched_for_settles_with_the_first_transaction_behind_it() {
+    for snapshot_complete in [false, true] {
+        let options = AlignOptions { snapshot_complete, ..options() };
+        let mut stage = before_the_base(options, Restarts::Unknown);
+        stage.snapshot(USERS, 0, 1, 100);
+        stage.row(USERS, 0, 1, (5, 100), 111, 1);
+        stage.end(5, 120, &[(USERS, 1)]);
+        stage.end_of_log_at(1_000, 0);
+        stage.end_of_log_at(1_000, 99);
+        assert_eq!(stage.closed(), [""; 0]);
+        stage.end_of_log_at(1_000, 100);
+        assert_eq!(stage.closed(), if snapshot_complete { vec!["base 100", "120"] } else { vec![] });
+    }
+}
+
 /// Rows of a snapshot may come from a silent partition at any time, whatever the user vouches for.
 #[test]
-fn a_base_does_not_settle() {
+fn a_base_alone_does_not_settle() {
     for (snapshot_complete, allow_partial_base) in [(false, false), (true, false), (false, true)] {
         let mut stage =
             before_the_base(AlignOptions { snapshot_complete, allow_partial_base, ..options() }, Restarts::Unknown);
