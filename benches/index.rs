@@ -15,8 +15,8 @@
 
 use deltaic::dataflows::{ConversationSearch, Uuid, Value};
 use deltaic::{
-    Ack, Action, Batch, Document, DocumentId, Engine, Identity, Index, IndexOptions, LatestSnapshot, LogInput,
-    NullSink, ReplayOptions, Sink, TantivySink, Time, Touch,
+    Ack, Action, Batch, Document, DocumentId, Engine, Identity, Index, IndexOptions, LatestSnapshot, Log, NullSink,
+    Sink, TantivySink, Time, Touch,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,10 +46,8 @@ fn main() {
 fn fill(rows: u64) {
     let log = log(rows);
     let replay = |sink: &mut dyn FnMut(Engine<ConversationSearch>)| {
-        let options =
-            ReplayOptions { snapshot_complete: true, ..ReplayOptions::new(vec![LogInput::File(log.clone())]) };
         let started = Instant::now();
-        sink(Engine::replay(ConversationSearch::default(), options));
+        sink(Engine::replay(ConversationSearch::default(), Log::file(&log)).snapshot_complete(true));
         started.elapsed().as_secs_f64()
     };
     let mut touched = 0;

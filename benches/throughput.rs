@@ -14,7 +14,7 @@ use deltaic::dataflows::{
     BadValue, Collections, ConversationDocument, ConversationSearch, PlainConversationSearch, Row, Schema, Table, Time,
     Uuid, Value, View,
 };
-use deltaic::{Engine, LogInput, NullSink, ReplayOptions};
+use deltaic::{Engine, Log, NullSink};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -69,11 +69,10 @@ struct Took {
 }
 
 fn replay(view: impl View, log: &Path, workers: usize) -> Took {
-    let options =
-        ReplayOptions { workers, snapshot_complete: true, ..ReplayOptions::new(vec![LogInput::File(log.to_owned())]) };
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let mut sink = NullSink::default();
-    let report = Engine::replay(view, options).run(&mut sink).expect("the log is good");
+    let engine = Engine::replay(view, Log::file(log)).workers(workers).snapshot_complete(true);
+    let report = engine.run(&mut sink).expect("the log is good");
     assert!(report.open.is_empty(), "everything closed");
     Took { records: report.records, wall: started.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu }
 }

@@ -1,169 +1,167 @@
-//! Runs a view over a replay log into a sink.
+//! Runs a view over a log, or over a source of records, into a sink.
+
+mod handle;
+mod look;
+mod options;
+
+pub use handle::{NotReached, Progress, Run, RunHandle};
+pub use options::{EngineOptions, Log};
 
 use crate::align::AlignOptions;
 use crate::dead_letter::OnBadRecord;
-use crate::envelope::codecs;
 use crate::error::Error;
+use crate::queue::{Bound, queue};
 use crate::render::Plan;
 use crate::report::Report;
 use crate::sink::drive::{Driven, drive};
-use crate::sink::{Identity, Sink};
+use crate::sink::{Ack, ForEach, Identity, Sink, SinkError, Touch};
 use crate::source::catalog::Catalog;
 use crate::source::feed;
-use crate::source::log::{self, Follow, Log, LogInput};
-use crate::source::survey::{Heads, Restarts};
+use crate::source::input::Input;
+use crate::source::log::{self, LogReader, Tailing};
+use crate::source::records::Source;
 use crate::status::Status;
 use crate::time::{Epoch, Lsn};
 use crate::worker;
 use dataflows::View;
-use std::collections::BTreeMap;
+use look::{Known, look};
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// Batches on their way to the sink.
-const BATCHES: usize = 4;
+const BATCHES: Bound = Bound { items: 4, bytes: 64 << 20 };
 
-/// How a log is replayed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplayOptions {
-    /// The log's parts, in order.
-    pub inputs: Vec<LogInput>,
-    /// Worker threads. Default 1.
-    pub workers: usize,
-    /// The topic prefix of the source; found in the log if it is `None`, which standard input does not allow.
-    pub prefix: Option<String>,
-    /// How many partitions topics have, by topic name. Needed where the log cannot tell: for standard input, and for a
-    /// dump that lacks a partition.
-    pub partitions: BTreeMap<String, u32>,
-    /// Stop at the last transaction that ends at or before this LSN.
-    pub until: Option<Lsn>,
-    /// The log holds all of the initial snapshot, even if a partition shows no change after it.
-    pub snapshot_complete: bool,
-    /// Go on without an initial snapshot.
-    pub allow_partial_base: bool,
-    /// What to do with records that cannot be used.
-    pub on_bad_record: OnBadRecord,
-    /// A row of a blocking snapshot repairs what the stream has lost only after the stream is this many milliseconds past
-    /// the moment it was read. Default 10,000.
-    pub repair_delay_ms: i64,
-    /// How much of the log is decoded at once, in bytes. Default 256 KiB.
-    pub block_bytes: usize,
-    /// Wait for more at the end of the last input, which is a plain file that grows, until the run is stopped. What such a
-    /// log will hold cannot be known before, so [`prefix`](Self::prefix) and the [`partitions`](Self::partitions) of every
-    /// table must be given. Default false.
-    pub follow: bool,
-    /// A transaction of a followed log that has been there for this many milliseconds, with all that was there read, closes
-    /// when its rows are all counted, [`settled`](Report::settled) and not proven. 0 waits for a proof for ever. Default
-    /// 30,000.
-    pub settle_ms: u64,
+/// What a run reads.
+enum Reads {
+    Log(Log),
+    Source(Box<dyn Source>),
 }
 
-impl ReplayOptions {
-    /// Replays `inputs` with one worker and every default.
-    pub fn new(inputs: Vec<LogInput>) -> ReplayOptions {
-        ReplayOptions {
-            inputs,
-            workers: 1,
-            prefix: None,
-            partitions: BTreeMap::new(),
-            until: None,
-            snapshot_complete: false,
-            allow_partial_base: false,
-            on_bad_record: OnBadRecord::Stop,
-            repair_delay_ms: 10_000,
-            block_bytes: log::BLOCK_BYTES,
-            follow: false,
-            settle_ms: 30_000,
-        }
-    }
-}
-
-/// Stops a run, and tells how far it is, from any thread.
-#[derive(Clone)]
-pub struct RunHandle {
-    status: Arc<Status>,
-    bytes: Option<u64>,
-}
-
-/// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Records read.
-    pub records: u64,
-    /// The share of the log that was read, from 0 to 1, if its size is known.
-    pub share: Option<f64>,
-    /// Transactions that wait to close.
-    pub open_transactions: usize,
-    /// Transactions closed.
-    pub transactions: u64,
-    /// Of those, how many closed without a proof: see [`Report::settled`].
-    pub settled: u64,
-    /// Documents that stand.
-    pub documents: u64,
-    /// What the run has read is exact at this LSN.
-    pub exact_at: Option<Lsn>,
-    /// The sink holds everything up to this LSN from an earlier run: until `exact_at` is there, the sink stays as it is.
-    pub held: Option<Lsn>,
-}
-
-impl RunHandle {
-    /// Asks the run to end at a transaction boundary.
-    pub fn stop(&self) {
-        self.status.interrupt();
-    }
-
-    /// How far the run is.
-    pub fn progress(&self) -> Progress {
-        let align = self.status.align();
-        let read = self.status.counters.bytes_read() as f64;
-        Progress {
-            records: self.status.counters.records_read(),
-            share: self.bytes.filter(|bytes| *bytes > 0).map(|bytes| read / bytes as f64),
-            open_transactions: align.pending,
-            transactions: align.closed(),
-            settled: align.settled,
-            documents: self.status.counters.documents(),
-            exact_at: align.exact_at,
-            held: self.status.held(),
-        }
-    }
-}
-
-/// A view over a log, ready to run.
+/// A view over its input, ready to run.
+///
+/// What it is told is an [`EngineOptions`]; each method that is named like one of its fields sets that field.
+///
+/// # What a run does
+/// It starts a thread that reads, and as many that decode and that work as there are [`workers`](Self::workers). The sink
+/// runs on the thread that called [`Engine::run`]. Whatever goes wrong is an [`Error`]; nothing is printed, no signal is
+/// caught, and nothing is left running.
 pub struct Engine<V> {
     view: V,
-    options: ReplayOptions,
-    status: Arc<Status>,
+    reads: Reads,
+    options: EngineOptions,
+    status: RunStatus,
 }
 
 impl<V: View> Engine<V> {
-    /// Prepares `view` over the log that `options` name.
-    pub fn replay(view: V, options: ReplayOptions) -> Engine<V> {
-        let status = Arc::new(Status::new(options.on_bad_record.clone()));
-        Engine { view, options, status }
+    /// `view` over a log: to its end, or for ever if it is followed.
+    pub fn replay(view: V, log: Log) -> Engine<V> {
+        Engine::new(view, Reads::Log(log))
     }
 
-    /// A hand on the run.
+    /// `view` over the records of a source, such as those that [`record_channel`](crate::record_channel) hands over: to
+    /// its end, or until the run is stopped. Needs a [`prefix`](Self::prefix), and the [`partitions`](Self::partitions) of
+    /// every topic if transactions are to be proven complete; without them they close [settled](Report::settled).
+    pub fn live(view: V, source: impl Source + 'static) -> Engine<V> {
+        Engine::new(view, Reads::Source(Box::new(source)))
+    }
+
+    fn new(view: V, reads: Reads) -> Engine<V> {
+        Engine { view, reads, options: EngineOptions::default(), status: RunStatus::default() }
+    }
+
+    /// Sets all options at once.
+    #[must_use]
+    pub fn options(self, options: EngineOptions) -> Self {
+        Engine { options, ..self }
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut EngineOptions)) -> Self {
+        set(&mut self.options);
+        self
+    }
+
+    /// See [`EngineOptions::workers`].
+    #[must_use]
+    pub fn workers(self, workers: usize) -> Self {
+        self.with(|options| options.workers = workers)
+    }
+
+    /// See [`EngineOptions::prefix`].
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        self.with(|options| options.prefix = Some(prefix.into()))
+    }
+
+    /// Says how many partitions a topic has: see [`EngineOptions::partitions`].
+    #[must_use]
+    pub fn partitions(self, topic: impl Into<String>, partitions: u32) -> Self {
+        self.with(|options| {
+            options.partitions.insert(topic.into(), partitions);
+        })
+    }
+
+    /// See [`EngineOptions::until`].
+    #[must_use]
+    pub fn until(self, until: Lsn) -> Self {
+        self.with(|options| options.until = Some(until))
+    }
+
+    /// See [`EngineOptions::snapshot_complete`].
+    #[must_use]
+    pub fn snapshot_complete(self, complete: bool) -> Self {
+        self.with(|options| options.snapshot_complete = complete)
+    }
+
+    /// See [`EngineOptions::allow_partial_base`].
+    #[must_use]
+    pub fn allow_partial_base(self, allow: bool) -> Self {
+        self.with(|options| options.allow_partial_base = allow)
+    }
+
+    /// See [`EngineOptions::on_bad_record`].
+    #[must_use]
+    pub fn on_bad_record(self, what: OnBadRecord) -> Self {
+        self.with(|options| options.on_bad_record = what)
+    }
+
+    /// See [`EngineOptions::repair_delay_ms`].
+    #[must_use]
+    pub fn repair_delay_ms(self, ms: i64) -> Self {
+        self.with(|options| options.repair_delay_ms = ms)
+    }
+
+    /// See [`EngineOptions::settle_ms`].
+    #[must_use]
+    pub fn settle_ms(self, ms: u64) -> Self {
+        self.with(|options| options.settle_ms = ms)
+    }
+
+    /// A hand on the run, before it starts and while it lasts.
     pub fn handle(&self) -> RunHandle {
-        let bytes = if self.options.follow { None } else { log::total_bytes(&self.options.inputs) };
-        RunHandle { status: Arc::clone(&self.status), bytes }
+        let bytes = match &self.reads {
+            Reads::Log(log) if !log.follow => log::total_bytes(&log.inputs),
+            Reads::Log(_) | Reads::Source(_) => None,
+        };
+        RunHandle::new(Arc::clone(&self.status.0), bytes)
     }
 
-    /// Runs to the end of the log, or until told to stop, on threads of its own; the sink runs on the calling thread.
+    /// Runs to the end of the input, or until told to stop; the sink runs on the calling thread.
     ///
     /// # Errors
     /// See [`Error`]. What the sink was given before is exact, but the run is not finished.
-    pub fn run(self, sink: &mut impl Sink) -> Result<Report, Error> {
+    pub fn run<S: Sink + ?Sized>(self, sink: &mut S) -> Result<Report, Error> {
         let started = Instant::now();
-        let Engine { view, options, status } = self;
-        info!(view = view.name(), workers = options.workers, inputs = ?options.inputs, "run starts");
+        let Engine { view, reads, options, status: ended_on_drop } = self;
+        let status = &ended_on_drop.0;
+        status.refuse_by(options.on_bad_record.clone());
+        info!(view = view.name(), workers = options.workers, input = reads.words(), "run starts");
         // A sink that is of something else is told before the whole log is looked at, if the source is named.
         if let Some(prefix) = &options.prefix {
             start(sink, &view, prefix, &options)?;
         }
-        let Known { prefix, catalog, partitions, restarts } = look(&view, &options)?;
+        let Known { prefix, catalog, partitions, restarts } = look(&view, &reads, &options)?;
         info!(transactions = catalog.topic_name(Catalog::TRANSACTIONS), ?partitions, "source found");
         if options.prefix.is_none() {
             start(sink, &view, &prefix, &options)?;
@@ -171,7 +169,7 @@ impl<V: View> Engine<V> {
         let plan = Plan {
             view,
             catalog: catalog.clone(),
-            status: Arc::clone(&status),
+            status: Arc::clone(status),
             align: AlignOptions {
                 epoch: Epoch::default(),
                 until: options.until,
@@ -187,33 +185,56 @@ impl<V: View> Engine<V> {
         status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));
         let workers = options.workers.max(1);
         // However it ends, by a panic of the sink too, the threads then find that it is over and stop.
-        let over = StopOnDrop(&status);
-        let inlets = feed::start(log(options, &status), &catalog, workers, workers);
-        let (batches_in, batches) = sync_channel(BATCHES);
+        let over = StopOnDrop(status);
+        let inlets = feed::start(reads.input(&options, status), &catalog, workers, workers)?;
+        let (batches_in, batches) = queue(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
-        let driven = drive(batches, sink);
+        let driven = drive(batches, sink, &status.given);
         drop(over);
-        worker::join(guards, &status)?;
+        worker::join(guards, status)?;
         let driven = driven?;
         match status.take_error() {
             Some(error) => {
                 // What was given before the error is exact: it is kept, and the next run goes on from there. Should that
                 // fail, the sink is where it was, and the first error is the one to tell.
-                let _kept = sink.flush();
+                if let Ok(ack) = sink.flush() {
+                    status.given.acknowledged(ack);
+                }
                 Err(error)
             }
             None => {
                 sink.finish()?;
-                let report = report(&status, driven, started);
+                status.given.acknowledged(Ack::Durable);
+                let report = report(status, driven, started);
                 log_end(&report);
                 Ok(report)
             }
         }
     }
+
+    /// Runs, and calls `each` with every change of a document, in the order of their transactions.
+    ///
+    /// # Errors
+    /// As of [`Engine::run`]; and what `each` answers.
+    pub fn for_each(self, each: impl FnMut(Touch) -> Result<(), SinkError>) -> Result<Report, Error> {
+        self.run(&mut ForEach::new(each))
+    }
+
+    /// Runs on a thread of its own, which the sink goes to.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start<S: Sink + Send + 'static>(self, mut sink: S) -> Result<Run<S>, Error> {
+        let handle = self.handle();
+        let run = move || (self.run(&mut sink), sink);
+        let started = thread::Builder::new().name("deltaic".to_owned()).spawn(run);
+        let thread = started.map_err(|error| Error::Worker(format!("no thread can be started: {error}")))?;
+        Ok(Run::new(handle, thread))
+    }
 }
 
 /// Starts the sink, unless it holds something else, or more than was asked for.
-fn start(sink: &mut impl Sink, view: &impl View, prefix: &str, options: &ReplayOptions) -> Result<(), Error> {
+fn start<S: Sink + ?Sized>(sink: &mut S, view: &impl View, prefix: &str, options: &EngineOptions) -> Result<(), Error> {
     sink.start(&identity(view, prefix, options))?;
     match (options.until, sink.frontier().checked_sub(1)) {
         (Some(until), Some(last)) if until.time(Epoch::default()) < last => {
@@ -223,19 +244,31 @@ fn start(sink: &mut impl Sink, view: &impl View, prefix: &str, options: &ReplayO
     }
 }
 
-/// The log, as it is to be read.
-fn log(options: ReplayOptions, status: &Arc<Status>) -> Log {
-    let ReplayOptions { inputs, block_bytes, follow, settle_ms, .. } = options;
-    let status = Arc::clone(status);
-    let follow = follow.then(|| Follow {
-        settle: Some(Duration::from_millis(settle_ms)).filter(|settle| !settle.is_zero()),
-        goes_on: Box::new(move || !status.is_stopped()),
-    });
-    Log { inputs, block_bytes, follow }
+impl Reads {
+    /// What it is, for a log line.
+    fn words(&self) -> String {
+        match self {
+            Reads::Log(log) => format!("{:?}", log.inputs),
+            Reads::Source(_) => "records of a source".to_owned(),
+        }
+    }
+
+    /// The same, as it is to be read.
+    fn input(self, options: &EngineOptions, status: &Arc<Status>) -> Input {
+        let status = Arc::clone(status);
+        let settle = Some(Duration::from_millis(options.settle_ms)).filter(|settle| !settle.is_zero());
+        let tailing = Tailing { settle, goes_on: Box::new(move || !status.is_stopped()) };
+        match self {
+            Reads::Log(Log { inputs, follow, block_bytes }) => {
+                Input::Log(LogReader { inputs, block_bytes, tailing: Some(tailing).filter(|_| follow) })
+            }
+            Reads::Source(source) => Input::Source { source, tailing },
+        }
+    }
 }
 
 /// What the documents of a run are of.
-fn identity(view: &impl View, prefix: &str, options: &ReplayOptions) -> Identity {
+fn identity(view: &impl View, prefix: &str, options: &EngineOptions) -> Identity {
     let mut identity = Identity::new(view, prefix);
     if options.allow_partial_base {
         // Such documents lack what was before the log. They are never mixed with whole ones.
@@ -265,70 +298,13 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// What is known of a log before it is replayed.
-struct Known {
-    prefix: String,
-    catalog: Catalog,
-    /// How many partitions each table's topic has, if that is known.
-    partitions: Option<Vec<u32>>,
-    restarts: Restarts,
-}
+/// The status of a run. When the run is over, or never was, nobody waits for it any longer.
+#[derive(Default)]
+struct RunStatus(Arc<Status>);
 
-/// Learns of the log what must be known before it is replayed.
-fn look<V: View>(view: &V, options: &ReplayOptions) -> Result<Known, Error> {
-    let codecs = codecs(view);
-    let given = |catalog: &Catalog, found: &dyn Fn(&str) -> u32| {
-        let of = |table: usize| {
-            let topic = catalog.topic_name(table as u16);
-            options.partitions.get(topic).copied().unwrap_or_default().max(found(topic))
-        };
-        (0..catalog.codecs.len()).map(of).collect::<Vec<_>>()
-    };
-    if options.follow || options.inputs.contains(&LogInput::Stdin) {
-        let what = if options.follow { "a log that is followed" } else { "standard input" };
-        let prefix = options
-            .prefix
-            .as_deref()
-            .ok_or_else(|| Error::Prefix { found: format!("{what} cannot be searched for its source") })?;
-        let catalog = Catalog::new(prefix, codecs);
-        let topics = (0..catalog.codecs.len()).map(|table| catalog.topic_name(table as u16));
-        let unknown: Vec<&str> = topics.filter(|topic| !options.partitions.contains_key(*topic)).collect();
-        if options.follow && !unknown.is_empty() {
-            return Err(Error::FollowPartitions { topics: unknown.join(", ") });
-        }
-        let partitions = unknown.is_empty().then(|| given(&catalog, &|_| 0));
-        return Ok(Known { prefix: prefix.to_owned(), catalog, partitions, restarts: Restarts::Unknown });
-    }
-    let heads = Heads::read(&options.inputs).map_err(Arc::new)?;
-    let prefix = match &options.prefix {
-        Some(prefix) => prefix.clone(),
-        None => only_prefix(&heads)?,
-    };
-    let catalog = Catalog::new(&prefix, codecs);
-    let transactions = catalog.topic_name(Catalog::TRANSACTIONS).to_owned();
-    if !heads.has(&transactions) {
-        return Err(Error::NoTransactionTopic { topic: transactions });
-    }
-    let count = heads.partitions(&transactions);
-    if count != 1 {
-        return Err(Error::TransactionPartitions { topic: transactions, partitions: count });
-    }
-    let restarts = heads.restarts(&options.inputs).map_err(Arc::new)?;
-    let partitions = given(&catalog, &|topic| heads.partitions(topic));
-    Ok(Known { prefix, catalog, partitions: Some(partitions), restarts })
-}
-
-fn only_prefix(heads: &Heads) -> Result<String, Error> {
-    let mut prefixes = heads.prefixes();
-    match (prefixes.pop(), prefixes.is_empty()) {
-        (Some(prefix), true) => Ok(prefix),
-        (Some(last), false) => {
-            Err(Error::Prefix { found: format!("the log holds several sources: {}, {last}", prefixes.join(", ")) })
-        }
-        (None, _) => Err(Error::Prefix {
-            found: "the log has no transaction topic (set provide.transaction.metadata=true in the connector)"
-                .to_owned(),
-        }),
+impl Drop for RunStatus {
+    fn drop(&mut self) {
+        self.0.given.end();
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) use codec::{Body, Codec, RowBuffer, TypedRows, codecs};
 pub(crate) use debezium::{Decoder, Place};
 
 use crate::source::Location;
+use crate::source::kcat::BadLine;
 use crate::time::Lsn;
 use serde::{Deserialize, Serialize};
 
@@ -136,13 +137,21 @@ pub struct BadRecord {
     pub(crate) origin: Option<(Origin, RunId)>,
 }
 
+impl BadRecord {
+    /// One of which nothing could be read.
+    pub(crate) fn unread(location: Location, reason: BadLine) -> BadRecord {
+        let reason = BadReason::Line(reason);
+        BadRecord { location, reason, key: None, line: Box::default(), table: None, origin: None }
+    }
+}
+
 /// What is wrong with a record.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadReason {
     /// The line of the log is none.
     #[error(transparent)]
-    Line(#[from] crate::source::kcat::BadLine),
+    Line(#[from] BadLine),
     /// Key or value is not JSON.
     #[error("{part} is not JSON: {error}")]
     Json {

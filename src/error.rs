@@ -21,6 +21,9 @@ pub enum Error {
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] Arc<LogError>),
+    /// The source of records failed; what it said.
+    #[error("the source of records failed: {0}")]
+    Source(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// Give the log in order.
     #[error(
         "topic {topic}, partition {partition}: offset {offset} comes after offset {after}; give the parts of a log in their order"

@@ -9,7 +9,34 @@
 //!          offset, value    values       per tx    wait     new +1     diffs    action    index
 //! ```
 //!
-//! Start with [`Engine::replay`]; what it needs is a [`View`], [`ReplayOptions`] and a [`Sink`].
+//! A view over a log, with every change of a document to a closure:
+//!
+//! ```
+//! use deltaic::dataflows::ConversationSearch;
+//! use deltaic::{Action, Engine, Log, Lsn};
+//!
+//! let (mut upserts, mut deletes) = (0, 0);
+//! let report = Engine::replay(ConversationSearch::default(), Log::file("examples/podium/log.jsonl.zst"))
+//!     .workers(2)
+//!     .until(Lsn(126_000_000))
+//!     .for_each(|touch| {
+//!         match touch.action {
+//!             Action::Upsert(document) => upserts += usize::from(document.get("step").is_some()),
+//!             Action::Delete => deletes += 1,
+//!         }
+//!         Ok(())
+//!     })?;
+//! assert!(report.exact_at <= Some(Lsn(126_000_000)));
+//! assert!(upserts > deletes && deletes > 0);
+//! # Ok::<(), deltaic::Error>(())
+//! ```
+//!
+//! - Where records come from: [`Engine::replay`] reads a [`Log`], [`Engine::live`] a [`Source`] of your own or what your
+//!   code pushes into a [`record_channel`].
+//! - What is asked of them: a [`View`], the shipped one or your own (`examples/own_view.rs`).
+//! - Where documents go: a [`Sink`], such as [`TantivySink`], or a closure ([`Engine::for_each`]).
+//! - A run goes on the calling thread ([`Engine::run`]) or on its own ([`Engine::start`]); a [`RunHandle`] stops it, tells
+//!   how far it is, and waits until the sink has come to an LSN ([`RunHandle::wait_for`]).
 
 mod align;
 mod dead_letter;
@@ -21,6 +48,7 @@ mod error;
 pub mod fuzzing;
 mod hold;
 mod index;
+mod queue;
 mod render;
 mod report;
 mod sink;
@@ -33,16 +61,17 @@ mod worker;
 pub use align::{AlignError, OpenTransaction};
 pub use dataflows::{self, Document, DocumentId, View};
 pub use dead_letter::OnBadRecord;
-pub use engine::{Engine, Progress, ReplayOptions, RunHandle};
+pub use engine::{Engine, EngineOptions, Log, NotReached, Progress, Run, RunHandle};
 pub use envelope::{BadReason, BadRecord};
 pub use error::Error;
 pub use index::{Difference, Dump, Found, Hit, Hits, Index, IndexError, IndexStats, Snapshot, Stored};
 pub use report::{Inexact, InexactCause, Report};
 pub use sink::{
-    Ack, Action, Batch, ChangeLines, DocumentJson, FinalLines, History, Identity, IndexOptions, LatestSnapshot,
-    NullSink, Sink, SinkError, TantivySink, Touch,
+    Ack, Action, Batch, ChangeLines, DocumentJson, FinalLines, ForEach, History, Identity, IndexOptions,
+    LatestSnapshot, NullSink, Sink, SinkError, TantivySink, Touch,
 };
 pub use source::Location;
 pub use source::kcat::BadLine;
 pub use source::log::{LogError, LogInput};
+pub use source::records::{Next, Record, RecordReceiver, RecordSender, RunEnded, Source, SourceError, record_channel};
 pub use time::{Lsn, Time};

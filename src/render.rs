@@ -8,6 +8,7 @@
 
 use crate::align::{AlignOptions, Aligner, Closing, align};
 use crate::hold::{Held, release};
+use crate::queue::Sender;
 use crate::sink::batch::batch;
 use crate::sink::{Batch, History};
 use crate::source::catalog::Catalog;
@@ -22,7 +23,6 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use timely::dataflow::{Scope, Stream};
 
 /// What every worker needs to build its part of the dataflow.
@@ -43,7 +43,7 @@ pub(crate) fn render<'scope, V: View>(
     scope: Scope<'scope, Time>,
     plan: Plan<V>,
     inlet: Inlet,
-    batches: SyncSender<Batch>,
+    batches: Sender<Batch>,
 ) -> ReaderHandle {
     let Plan { view, catalog, status, align: options, partitions, restarts, history } = plan;
     let mut holds = Holds {

@@ -2,12 +2,14 @@
 
 pub(crate) mod batch;
 pub(crate) mod drive;
+mod for_each;
 mod identity;
 mod json;
 mod jsonl;
 mod null;
 mod tantivy;
 
+pub use for_each::ForEach;
 pub use identity::Identity;
 pub use json::DocumentJson;
 pub use jsonl::{ChangeLines, FinalLines};
@@ -15,8 +17,10 @@ pub use null::NullSink;
 pub use tantivy::{IndexOptions, LatestSnapshot, TantivySink};
 
 use crate::index::IndexError;
+use crate::queue::Weight;
 use crate::time::{Lsn, Time};
-use dataflows::{Document, DocumentId};
+use dataflows::{Document, DocumentId, Value};
+use std::error::Error;
 use std::time::Instant;
 
 /// What an index must do for one document.
@@ -90,6 +94,35 @@ pub enum SinkError {
     /// See [`IndexError`].
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// What a sink of one's own says.
+    #[error(transparent)]
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+impl SinkError {
+    /// The error of a sink of one's own.
+    pub fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> SinkError {
+        SinkError::Other(error.into())
+    }
+}
+
+impl Weight for Batch {
+    fn bytes(&self) -> usize {
+        self.touched.iter().map(Touch::bytes).sum()
+    }
+}
+
+impl Touch {
+    /// Bytes of memory, about.
+    fn bytes(&self) -> usize {
+        let document = match &self.action {
+            Action::Upsert(document) => {
+                document.values.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum()
+            }
+            Action::Delete => 0,
+        };
+        size_of::<Touch>() + self.id.0.len() + document
+    }
 }
 
 /// Takes documents.

@@ -7,10 +7,12 @@
 
 pub(crate) mod catalog;
 pub(crate) mod feed;
+pub(crate) mod input;
 pub(crate) mod kcat;
 pub(crate) mod log;
 pub(crate) mod offsets;
 pub(crate) mod reader;
+pub(crate) mod records;
 pub(crate) mod survey;
 
 use std::borrow::Cow;

@@ -1,6 +1,9 @@
 //! What a run tells those who watch it: counts, where the aligner stands, what went wrong, and whether to stop.
 
+mod given;
 mod inexact;
+
+pub(crate) use given::Given;
 
 use crate::align::{AlignError, AlignMonitor, AlignReport};
 use crate::dead_letter::{DeadLetters, OnBadRecord};
@@ -104,6 +107,8 @@ pub(crate) struct Status {
     interrupted: AtomicBool,
     /// What the sink held before the run.
     held: OnceLock<Lsn>,
+    /// What the sink was given.
+    pub(crate) given: Given,
 }
 
 /// A poisoned lock is a panic of another thread, which ends the run by itself.
@@ -112,8 +117,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Status {
-    pub(crate) fn new(on_bad_record: OnBadRecord) -> Status {
-        Status { dead_letters: Mutex::new(DeadLetters::new(on_bad_record)), ..Status::default() }
+    /// Says what is done with bad records.
+    pub(crate) fn refuse_by(&self, on_bad_record: OnBadRecord) {
+        *lock(&self.dead_letters) = DeadLetters::new(on_bad_record);
     }
 
     /// Nothing more is to be read.

@@ -3,6 +3,7 @@
 //! A worker that panics takes the others down with it: they would wait for its progress for ever.
 
 use crate::error::{Error, panic_message};
+use crate::queue::Sender;
 use crate::render::{Plan, render};
 use crate::sink::Batch;
 use crate::source::feed::Inlet;
@@ -10,7 +11,6 @@ use crate::status::Status;
 use crate::time::Time;
 use dataflows::View;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use timely::WorkerConfig;
@@ -21,13 +21,13 @@ use timely::worker::Worker;
 const SLEEP: Duration = Duration::from_millis(5);
 
 /// What a worker takes when it starts.
-type Own = Option<(Inlet, SyncSender<Batch>)>;
+type Own = Option<(Inlet, Sender<Batch>)>;
 
 /// Starts one thread for each inlet.
 pub(crate) fn start<V: View>(
     plan: Plan<V>,
     inlets: Vec<Inlet>,
-    batches: SyncSender<Batch>,
+    batches: Sender<Batch>,
 ) -> Result<WorkerGuards<()>, Error> {
     let config = timely::Config {
         communication: timely::CommunicationConfig::Process(inlets.len()),
@@ -55,7 +55,7 @@ pub(crate) fn start<V: View>(
 }
 
 /// Steps the dataflow until it is done, or until any worker has failed: what that one owes the others never comes.
-fn work<V: View>(worker: &mut Worker, plan: Plan<V>, inlet: Inlet, batches: SyncSender<Batch>) {
+fn work<V: View>(worker: &mut Worker, plan: Plan<V>, inlet: Inlet, batches: Sender<Batch>) {
     let status = Arc::clone(&plan.status);
     let reader = worker.dataflow_named::<Time, _, _>("Deltaic", |scope| render(scope, plan, inlet, batches));
     let goes_on = |worker: &Worker| worker.has_dataflows() && !status.is_broken();

@@ -5,9 +5,7 @@
 
 use crate::{Delivery, Documents, Oracle, OracleOptions, Record, Scenario, Table, cut, deliver, kcat_line};
 use deltaic::dataflows::ConversationSearch;
-use deltaic::{
-    Ack, Action, Batch, DocumentJson, Engine, Error, History, LogInput, ReplayOptions, Report, Sink, SinkError,
-};
+use deltaic::{Ack, Action, Batch, DocumentJson, Engine, EngineOptions, Error, History, Log, Report, Sink, SinkError};
 use fastrand::Rng;
 use std::fmt;
 use std::io::{self, Write};
@@ -101,13 +99,13 @@ pub fn check(scenario: &Scenario, passage: &Passage) -> Result<Checked, Box<Dive
 
     let view = passage.include.iter().try_fold(ConversationSearch::default(), |view, column| view.include(column));
     let view = view.map_err(|error| diverged(error.to_string()))?;
-    let options = ReplayOptions {
+    let log = Log { block_bytes: passage.block_bytes, ..Log::file(file.path()) };
+    let options = EngineOptions {
         workers: passage.workers,
-        block_bytes: passage.block_bytes,
         prefix: Some("podium".to_owned()),
         partitions: scenario.log.partitions.iter().map(|(topic, count)| (topic.clone(), *count as u32)).collect(),
         snapshot_complete: passage.cut.is_none(),
-        ..ReplayOptions::new(vec![LogInput::File(file.path().to_owned())])
+        ..EngineOptions::default()
     };
     let mut sink = Comparing {
         states: oracle.states().peekable(),
@@ -115,7 +113,7 @@ pub fn check(scenario: &Scenario, passage: &Passage) -> Result<Checked, Box<Dive
         found: Documents::new(),
         compared: 0,
     };
-    let outcome = Engine::replay(view, options).run(&mut sink);
+    let outcome = Engine::replay(view, log).options(options).run(&mut sink);
     let states = sink.compared;
     match outcome {
         Ok(report) => Ok(Checked { states, report: Some(report), refused: None }),

@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use deltaic::dataflows::ConversationSearch;
-use deltaic::{Engine, IndexOptions, LogInput, ReplayOptions, TantivySink};
+use deltaic::{Engine, IndexOptions, Log, TantivySink};
 use harness::{Case, KillOptions, Life, Oddities, Passage, Scenario, check, smallest_failure};
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -131,14 +131,10 @@ fn replay(program: &Path, life: &Life) -> Process {
 
 fn fill(life: &Life) -> Result<()> {
     let view = life.include.iter().try_fold(ConversationSearch::default(), |view, column| view.include(column))?;
-    let options = ReplayOptions {
-        workers: life.workers,
-        block_bytes: life.block_bytes,
-        snapshot_complete: true,
-        ..ReplayOptions::new(vec![LogInput::File(life.log.clone())])
-    };
+    let log = Log { block_bytes: life.block_bytes, ..Log::file(&life.log) };
+    let engine = Engine::replay(view, log).workers(life.workers).snapshot_complete(true);
     let index = IndexOptions { commit_interval_ms: life.commit_interval_ms, ..IndexOptions::default() };
-    Engine::replay(view, options).run(&mut TantivySink::open(&life.dir, index)?)?;
+    engine.run(&mut TantivySink::open(&life.dir, index)?)?;
     Ok(())
 }
 

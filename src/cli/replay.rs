@@ -5,7 +5,7 @@ use super::{output, wrong_usage};
 use anyhow::Result;
 use clap::Args;
 use deltaic::dataflows::{ConversationSearch, OptionError, ZeroItems};
-use deltaic::{Engine, IndexOptions, LogInput, Lsn, OnBadRecord, ReplayOptions};
+use deltaic::{Engine, EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,15 +94,15 @@ impl Replay {
             Ok(view) => view,
             Err(error) => return Ok(wrong_usage("replay", &error)),
         };
-        let options = self.options();
-        let stdin = options.inputs.contains(&LogInput::Stdin);
-        if stdin && options.inputs.len() > 1 {
+        let log = self.log();
+        let stdin = log.inputs.contains(&LogInput::Stdin);
+        if stdin && log.inputs.len() > 1 {
             return Ok(wrong_usage("replay", &"standard input cannot be one of several logs"));
         }
-        if stdin && options.prefix.is_none() {
+        if stdin && self.prefix.is_none() {
             return Ok(wrong_usage("replay", &"standard input needs --prefix"));
         }
-        output::run(Engine::replay(view, options), &self.sink())?;
+        output::run(Engine::replay(view, log).options(self.options()), &self.sink())?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -121,10 +121,14 @@ impl Replay {
         }
     }
 
-    fn options(&self) -> ReplayOptions {
+    fn log(&self) -> Log {
         let input =
             |path: &PathBuf| if path.as_os_str() == "-" { LogInput::Stdin } else { LogInput::File(path.clone()) };
-        ReplayOptions {
+        Log::new(self.logs.iter().map(input).collect())
+    }
+
+    fn options(&self) -> EngineOptions {
+        EngineOptions {
             workers: usize::from(self.workers),
             prefix: self.prefix.clone(),
             partitions: self.partitions.iter().cloned().collect(),
@@ -133,7 +137,7 @@ impl Replay {
             allow_partial_base: self.allow_partial_base,
             on_bad_record: self.on_bad_record.clone(),
             repair_delay_ms: self.repair_delay_ms,
-            ..ReplayOptions::new(self.logs.iter().map(input).collect())
+            ..EngineOptions::default()
         }
     }
 }

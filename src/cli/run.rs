@@ -21,11 +21,11 @@ pub(super) struct Run {
 impl Run {
     /// Runs the configuration. One that cannot be used is wrong usage.
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let RunPlan { view, options, sink } = match self.plan() {
+        let RunPlan { view, log, options, sink } = match self.plan() {
             Ok(plan) => plan,
             Err(error) => return Ok(wrong_usage("run", &error)),
         };
-        output::run(Engine::replay(view, options), &sink)?;
+        output::run(Engine::replay(view, log).options(options), &sink)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -55,8 +55,8 @@ mod tests {
     fn the_example_is_a_run() {
         let plan = plan(&[]);
         let log = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/podium/log.jsonl.zst");
-        assert_eq!(plan.options.inputs, [LogInput::File(log.into())]);
-        assert!(!plan.options.follow);
+        assert_eq!(plan.log.inputs, [LogInput::File(log.into())]);
+        assert!(!plan.log.follow);
     }
 
     #[test]
@@ -66,9 +66,9 @@ mod tests {
         let partitions: Vec<&str> = partitions.iter().flat_map(|set| ["--set", set]).collect();
         let over = ["--follow", "--workers", "3", "--until=9", "--set", "engine.workers=2"];
         let over = plan(&[&over[..], &partitions].concat());
-        assert_eq!((over.options.workers, over.options.until, over.options.follow), (3, Some(Lsn(9)), true));
+        assert_eq!((over.options.workers, over.options.until, over.log.follow), (3, Some(Lsn(9)), true));
         let over = plan(&["--follow=false", "--set", "source.follow=true", "--set", "source.prefix=a"]);
-        assert_eq!((over.options.prefix.as_deref(), over.options.follow), (Some("a"), false));
+        assert_eq!((over.options.prefix.as_deref(), over.log.follow), (Some("a"), false));
         let over = plan(&["--prefix", "2024", "--snapshot-complete", "--allow-partial-base"]);
         assert_eq!(over.options.prefix.as_deref(), Some("2024"));
         assert!(over.options.snapshot_complete && over.options.allow_partial_base);

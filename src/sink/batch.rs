@@ -10,13 +10,13 @@
 
 use super::{Action, Batch, History, Touch};
 use crate::align::Closing;
+use crate::queue::Sender;
 use crate::status::Counters;
 use crate::time::{Lsn, Time};
 use dataflows::{Schema, ToDocument};
 use differential_dataflow::VecCollection;
 use differential_dataflow::consolidation::consolidate_updates;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -27,7 +27,7 @@ pub(crate) fn batch<'scope, D: ToDocument>(
     closings: Stream<'scope, Time, Vec<(Closing, Time)>>,
     schema: Arc<Schema>,
     history: History,
-    batches: SyncSender<Batch>,
+    batches: Sender<Batch>,
     counters: Arc<Counters>,
 ) {
     let scope = closings.scope();

@@ -10,10 +10,11 @@
 //! carries the time of the document's *last* change in the batch: if that is below `F`, nothing happened to the document
 //! since, and the sink has it.
 
-use super::{Batch, Sink};
+use super::{Ack, Batch, Sink};
 use crate::error::Error;
+use crate::queue::{Empty, Receiver};
+use crate::status::Given;
 use crate::time::{Lsn, Time};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 use tracing::debug;
 
@@ -29,10 +30,15 @@ pub(crate) struct Driven {
 }
 
 /// Gives `sink` its batches until there are no more.
-pub(crate) fn drive(batches: Receiver<Batch>, sink: &mut impl Sink) -> Result<Driven, Error> {
+pub(crate) fn drive<S: Sink + ?Sized>(
+    batches: Receiver<Batch>,
+    sink: &mut S,
+    to_date: &Given,
+) -> Result<Driven, Error> {
     let mut driven = Driven { held: sink.frontier(), batches: 0, touched: 0 };
     let (mut made, mut given) = (0, driven.held);
-    while let Some(batch) = next(&batches, sink)? {
+    to_date.accepted(given, Ack::Durable);
+    while let Some(batch) = next(&batches, sink, to_date)? {
         assert_eq!(batch.lower, made, "batches tile time");
         made = batch.upper;
         if driven.held > 0 && batch.base >= driven.held {
@@ -45,6 +51,7 @@ pub(crate) fn drive(batches: Receiver<Batch>, sink: &mut impl Sink) -> Result<Dr
             driven.touched += batch.touched.len() as u64;
             let (lower, upper, touched) = (batch.lower, batch.upper, batch.touched.len());
             let ack = sink.apply(batch)?;
+            to_date.accepted(upper, ack);
             debug!(lower, upper, touched, ?ack, "batch applied");
         }
     }
@@ -52,18 +59,17 @@ pub(crate) fn drive(batches: Receiver<Batch>, sink: &mut impl Sink) -> Result<Dr
 }
 
 /// The next batch, or `None` after the last. A deadline that has passed comes first: a batch may always be there.
-fn next(batches: &Receiver<Batch>, sink: &mut impl Sink) -> Result<Option<Batch>, Error> {
+fn next<S: Sink + ?Sized>(batches: &Receiver<Batch>, sink: &mut S, to_date: &Given) -> Result<Option<Batch>, Error> {
     loop {
-        let Some(deadline) = sink.deadline() else { return Ok(batches.recv().ok()) };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if !left.is_zero() {
-            match batches.recv_timeout(left) {
+        let Some(deadline) = sink.deadline() else { return Ok(batches.recv()) };
+        if deadline > Instant::now() {
+            match batches.recv_until(Some(deadline)) {
                 Ok(batch) => return Ok(Some(batch)),
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(Empty::Ended) => return Ok(None),
+                Err(Empty::Nothing) => {}
             }
         }
-        sink.flush()?;
+        to_date.acknowledged(sink.flush()?);
     }
 }
 

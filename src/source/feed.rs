@@ -1,15 +1,15 @@
 //! Reading and decoding, beside the dataflow.
 //!
 //! ```text
-//!            block 0, 2, 4 ...  ┌─────────┐  chunk 0, 2, 4 ...
+//!            piece 0, 2, 4 ...  ┌─────────┐  chunk 0, 2, 4 ...
 //!  reader ──────────────────────┤decoder 0├─────────────────────> worker 0
 //!    │                          └─────────┘ ╲ ╱
-//!    │       block 1, 3, 5 ...  ┌─────────┐ ╱ ╲
+//!    │       piece 1, 3, 5 ...  ┌─────────┐ ╱ ╲
 //!    └──────────────────────────┤decoder 1├─────────────────────> worker 1
 //!                               └─────────┘  chunk 1, 3, 5 ...
 //! ```
 //!
-//! Block `n` goes to decoder `n mod D`, and a worker takes chunk `n` from decoder `n mod D`: each worker sees the records
+//! A piece is a block of lines of a log, or some records of a source. Piece `n` goes to decoder `n mod D`, and a worker takes chunk `n` from decoder `n mod D`: each worker sees the records
 //! of its partitions in the order of the log, whichever decoder is faster. Every channel is bounded; a worker that does
 //! not take its chunks stops its decoders, and they stop the reader.
 //!
@@ -19,17 +19,19 @@
 
 use super::Location;
 use super::catalog::{Catalog, Partition, Topic};
-use super::kcat;
-use super::log::{Block, Log, LogError};
-use crate::envelope::{BadReason, BadRecord, Decoder, Envelope, RowBuffer};
-use crate::error::panic_message;
+use super::input::{Input, InputError, Piece};
+use super::kcat::{self, BadLine};
+use super::log::Block;
+use super::records::Record;
+use crate::envelope::{BadRecord, Decoder, Envelope, RowBuffer};
+use crate::error::{Error, panic_message};
+use crate::queue::{Bound, Empty, Receiver, Sender, Weight, queue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 
-/// Blocks or chunks waiting in one channel.
-const QUEUE: usize = 2;
+/// What may wait in one channel: pieces, and bytes of their text.
+const WAITING: Bound = Bound { items: 2, bytes: 4 << 20 };
 
 /// A record of a consumed partition, or one that cannot be used.
 pub(crate) struct Event {
@@ -52,16 +54,33 @@ pub(crate) struct Chunk {
     pub(crate) cut: bool,
     /// All there is was read before this chunk, which is empty, at so many milliseconds.
     pub(crate) all_read: Option<u64>,
+    /// Bytes of the text that it was made of, as far as they are this worker's share.
+    bytes: usize,
 }
 
-/// What goes through a channel of the feed: a block to a decoder, a chunk to a worker.
+/// What goes through a channel of the feed: a piece to a decoder, a chunk to a worker.
 enum Feed<T> {
-    /// The next piece of the log.
-    Piece(T),
-    /// The log cannot be read any further.
-    Failed(Arc<LogError>),
-    /// The log was read to its end.
+    /// The next part of the input.
+    Part(T),
+    /// The input cannot be read any further.
+    Failed(InputError),
+    /// The input was read to its end.
     End,
+}
+
+impl Weight for Chunk {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl<T: Weight> Weight for Feed<T> {
+    fn bytes(&self) -> usize {
+        match self {
+            Feed::Part(part) => part.bytes(),
+            Feed::Failed(_) | Feed::End => 0,
+        }
+    }
 }
 
 /// The message of the first panic of a reading thread.
@@ -79,8 +98,8 @@ pub(crate) struct Inlet {
 pub(crate) enum Arrival {
     /// The next chunk of the log.
     Chunk(Chunk),
-    /// The log cannot be read any further.
-    Failed(Arc<LogError>),
+    /// The input cannot be read any further.
+    Failed(InputError),
     /// Nothing yet.
     Nothing,
     /// The log was read to its end.
@@ -101,7 +120,7 @@ impl Inlet {
             return Arrival::End;
         };
         match channel.try_recv() {
-            Ok(Feed::Piece(chunk)) => {
+            Ok(Feed::Part(chunk)) => {
                 self.next = (self.next + 1) % self.channels.len();
                 Arrival::Chunk(chunk)
             }
@@ -110,8 +129,8 @@ impl Inlet {
                 self.channels.clear();
                 Arrival::End
             }
-            Err(TryRecvError::Empty) => Arrival::Nothing,
-            Err(TryRecvError::Disconnected) => {
+            Err(Empty::Nothing) => Arrival::Nothing,
+            Err(Empty::Ended) => {
                 let said = self.panic.get().cloned();
                 Arrival::Broken(said.unwrap_or_else(|| "it ended before the log did".to_owned()))
             }
@@ -121,14 +140,14 @@ impl Inlet {
 
 /// One decoder's way to one worker.
 struct Outlet {
-    channel: SyncSender<Feed<Chunk>>,
+    channel: Option<Sender<Feed<Chunk>>>,
     reader: Arc<OnceLock<Thread>>,
 }
 
 impl Outlet {
     /// False when the worker has gone.
     fn send(&self, chunk: Feed<Chunk>) -> bool {
-        let sent = self.channel.send(chunk).is_ok();
+        let sent = self.channel.as_ref().is_some_and(|channel| channel.send(chunk).is_ok());
         self.wake();
         sent
     }
@@ -143,14 +162,13 @@ impl Outlet {
 /// The worker must also see that nothing more comes.
 impl Drop for Outlet {
     fn drop(&mut self) {
-        let (closed, _) = sync_channel(0);
-        self.channel = closed;
+        self.channel = None;
         self.wake();
     }
 }
 
-/// Starts reading `log` with `decoders` threads for `workers` workers. The threads end when the log or the workers do.
-pub(crate) fn start(log: Log, catalog: &Catalog, decoders: usize, workers: usize) -> Vec<Inlet> {
+/// Starts reading `input` with `decoders` threads for `workers` workers. The threads end when the input or the workers do.
+pub(crate) fn start(input: Input, catalog: &Catalog, decoders: usize, workers: usize) -> Result<Vec<Inlet>, Error> {
     let wakers: Vec<Arc<OnceLock<Thread>>> = (0..workers).map(|_| Arc::default()).collect();
     let panic = Panic::default();
     let inlet = |reader: &Arc<OnceLock<Thread>>| Inlet {
@@ -160,21 +178,28 @@ pub(crate) fn start(log: Log, catalog: &Catalog, decoders: usize, workers: usize
         panic: Arc::clone(&panic),
     };
     let mut inlets: Vec<Inlet> = wakers.iter().map(inlet).collect();
-    let mut blocks = Vec::new();
-    for _ in 0..decoders {
-        let (block_in, block_out) = sync_channel(QUEUE);
-        blocks.push(block_in);
+    let mut pieces = Vec::new();
+    for number in 0..decoders {
+        let (piece_in, piece_out) = queue(WAITING);
+        pieces.push(piece_in);
         let mut outlets = Vec::new();
         for (inlet, reader) in inlets.iter_mut().zip(&wakers) {
-            let (channel, receiver) = sync_channel(QUEUE);
+            let (channel, receiver) = queue(WAITING);
             inlet.channels.push(receiver);
-            outlets.push(Outlet { channel, reader: Arc::clone(reader) });
+            outlets.push(Outlet { channel: Some(channel), reader: Arc::clone(reader) });
         }
-        let (catalog, panic) = (catalog.clone(), Arc::clone(&panic));
-        thread::spawn(move || telling(&panic, || decode_all(catalog, &block_out, &outlets)));
+        let catalog = catalog.clone();
+        spawn(format!("decoder-{number}"), &panic, move || decode_all(catalog, &piece_out, &outlets))?;
     }
-    thread::spawn(move || telling(&panic, || read_all(&log, &blocks)));
-    inlets
+    spawn("reader".to_owned(), &panic, move || read_all(input, &pieces))?;
+    Ok(inlets)
+}
+
+/// Starts a thread whose panic is told.
+fn spawn(name: String, panic: &Panic, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let panic = Arc::clone(panic);
+    let started = thread::Builder::new().name(name).spawn(move || telling(&panic, work));
+    started.map(drop).map_err(|error| Error::Worker(format!("no thread can be started: {error}")))
 }
 
 /// Does the work of a thread. The message of a panic is there before the thread's channels close: they are only borrowed.
@@ -185,62 +210,73 @@ fn telling(panic: &Panic, work: impl FnOnce()) {
     }
 }
 
-fn read_all(log: &Log, blocks: &[SyncSender<Feed<Block>>]) {
-    let mut turns = blocks.iter().cycle();
+fn read_all(input: Input, pieces: &[Sender<Feed<Piece>>]) {
+    let mut turns = pieces.iter().cycle();
     let mut listened = true;
-    let read = log.read(|block| {
-        listened = turns.next().is_some_and(|decoder| decoder.send(Feed::Piece(block)).is_ok());
+    let read = input.read(|piece| {
+        listened = turns.next().is_some_and(|decoder| decoder.send(Feed::Part(piece)).is_ok());
         listened
     });
     // Where a decoder has gone, either the workers have too, or it failed and they are told so by its silence.
     match read {
         Ok(()) if !listened => {}
-        Ok(()) => blocks.iter().for_each(|decoder| {
+        Ok(()) => pieces.iter().for_each(|decoder| {
             let _nobody_listens = decoder.send(Feed::End);
         }),
-        Err(error) => {
-            let error = Arc::new(error);
-            blocks.iter().for_each(|decoder| {
-                let _nobody_listens = decoder.send(Feed::Failed(Arc::clone(&error)));
-            });
-        }
+        Err(error) => pieces.iter().for_each(|decoder| {
+            let _nobody_listens = decoder.send(Feed::Failed(error.clone()));
+        }),
     }
 }
 
-fn decode_all(catalog: Catalog, blocks: &Receiver<Feed<Block>>, outlets: &[Outlet]) {
+fn decode_all(catalog: Catalog, pieces: &Receiver<Feed<Piece>>, outlets: &[Outlet]) {
     let mut decoder = Decoder::new(catalog.clone());
-    let send_all = |piece: &dyn Fn() -> Feed<Chunk>| {
+    let send_all = |last: &dyn Fn() -> Feed<Chunk>| {
         outlets.iter().for_each(|outlet| {
-            outlet.send(piece());
+            outlet.send(last());
         });
     };
-    while let Ok(piece) = blocks.recv() {
+    while let Some(piece) = pieces.recv() {
         match piece {
-            Feed::Piece(block) => {
-                let chunks = decode(&catalog, &mut decoder, &block, outlets.len());
-                let send = |sent, (outlet, chunk): (&Outlet, Chunk)| outlet.send(Feed::Piece(chunk)) && sent;
+            Feed::Part(piece) => {
+                let chunks = match piece {
+                    Piece::Lines(block) => decode(&catalog, &mut decoder, &block, outlets.len()),
+                    Piece::Records { records, bytes_read, all_read } => {
+                        let chunks = chunks(&catalog, outlets.len(), bytes_read, all_read);
+                        decode_records(&catalog, &mut decoder, &records, chunks)
+                    }
+                };
+                let send = |sent, (outlet, chunk): (&Outlet, Chunk)| outlet.send(Feed::Part(chunk)) && sent;
                 if !outlets.iter().zip(chunks).fold(true, send) {
                     return;
                 }
             }
-            Feed::Failed(error) => return send_all(&|| Feed::Failed(Arc::clone(&error))),
+            Feed::Failed(error) => return send_all(&|| Feed::Failed(error.clone())),
             Feed::End => return send_all(&|| Feed::End),
         }
     }
 }
 
+/// An empty chunk for each worker.
+fn chunks(catalog: &Catalog, workers: usize, bytes_read: u64, all_read: Option<u64>) -> Vec<Chunk> {
+    let chunk = |_| Chunk {
+        events: Vec::new(),
+        buffers: catalog.codecs.iter().map(|codec| codec.buffer()).collect(),
+        records: 0,
+        bytes_read,
+        cut: false,
+        all_read,
+        bytes: 0,
+    };
+    (0..workers).map(chunk).collect()
+}
+
 /// Decodes a block into one chunk for each worker.
 pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, workers: usize) -> Vec<Chunk> {
-    let mut chunks: Vec<Chunk> = (0..workers)
-        .map(|_| Chunk {
-            events: Vec::new(),
-            buffers: catalog.codecs.iter().map(|codec| codec.buffer()).collect(),
-            records: 0,
-            bytes_read: block.bytes_read,
-            cut: block.cut,
-            all_read: block.all_read,
-        })
-        .collect();
+    let mut chunks = chunks(catalog, workers, block.bytes_read, block.all_read);
+    for chunk in &mut chunks {
+        (chunk.cut, chunk.bytes) = (block.cut, block.lines.len() / workers);
+    }
     let mut records = 0;
     for (at, line) in block.lines.split(|c| *c == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
@@ -275,14 +311,7 @@ fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &m
         Ok(record) => record,
         Err(bad) => {
             let location = Location { topic: String::new(), partition: 0, offset: 0, line: None };
-            let bad = BadRecord {
-                location,
-                reason: BadReason::Line(bad),
-                key: None,
-                line: Box::default(),
-                table: None,
-                origin: None,
-            };
+            let bad = BadRecord::unread(location, bad);
             return Some(Event { partition: None, offset: 0, body: Err(Box::new(bad)) });
         }
     };
@@ -294,6 +323,39 @@ fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &m
     let chunk = chunks.get_mut(partition.worker(chunks.len()))?;
     let body = decoder.decode(&record, topic, &mut chunk.buffers);
     Some(Event { partition: Some(partition), offset: record.offset, body })
+}
+
+/// Decodes records that never were lines into the chunks of their workers.
+fn decode_records(catalog: &Catalog, decoder: &mut Decoder, records: &[Record], mut chunks: Vec<Chunk>) -> Vec<Chunk> {
+    if let Some(chunk) = chunks.first_mut() {
+        chunk.records = records.len() as u64;
+    }
+    for record in records {
+        let topic = catalog.topic(&record.topic);
+        let (partition, body) = match kcat::possible(u64::from(record.partition)) {
+            Some(number) => {
+                let Some(partition) = Catalog::partition(topic, number) else { continue };
+                let worker = partition.worker(chunks.len());
+                let Some(chunk) = chunks.get_mut(worker) else { continue };
+                (Some(partition), decoder.decode(&record.borrowed(), topic, &mut chunk.buffers))
+            }
+            None if topic == Topic::Other => continue,
+            None => {
+                let Record { topic, partition, offset, .. } = record;
+                let location = Location { topic: topic.clone(), partition: *partition, offset: *offset, line: None };
+                let reason =
+                    BadLine::Partition { topic: topic.clone(), partition: (*partition).into(), offset: *offset };
+                (None, Err(Box::new(BadRecord::unread(location, reason))))
+            }
+        };
+        let body = body.map_err(|bad| Box::new(BadRecord { line: record.line().into(), ..*bad }));
+        let worker = partition.map_or(0, |partition: Partition| partition.worker(chunks.len()));
+        if let Some(chunk) = chunks.get_mut(worker) {
+            chunk.bytes += record.bytes();
+            chunk.events.push(Event { partition, offset: record.offset, body });
+        }
+    }
+    chunks
 }
 
 #[cfg(test)]

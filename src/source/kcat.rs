@@ -7,6 +7,7 @@
 
 use super::SourceRecord;
 use crate::envelope::strict;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -221,6 +222,25 @@ pub(crate) fn parse(line: &[u8]) -> Result<SourceRecord<'_>, BadLine> {
     })
 }
 
+/// The line that holds `record`: what [`parse`] reads as it, unless a key or a value is no text, which a line can only
+/// hold as base64.
+pub(crate) fn line(record: &SourceRecord<'_>) -> Vec<u8> {
+    let mut fields = serde_json::Map::new();
+    let headers = record.headers.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]);
+    fields.insert("topic".to_owned(), record.topic.as_ref().into());
+    fields.insert("partition".to_owned(), record.partition.into());
+    fields.insert("offset".to_owned(), record.offset.into());
+    fields.insert("headers".to_owned(), headers.collect::<Vec<_>>().into());
+    for (name, bytes) in [("key", &record.key), ("payload", &record.value)] {
+        match bytes.as_deref().map(|bytes| (std::str::from_utf8(bytes), bytes)) {
+            None => fields.insert(name.to_owned(), serde_json::Value::Null),
+            Some((Ok(text), _)) => fields.insert(name.to_owned(), text.into()),
+            Some((Err(_), bytes)) => fields.insert(format!("{name}_b64"), BASE64_STANDARD.encode(bytes).into()),
+        };
+    }
+    serde_json::Value::Object(fields).to_string().into_bytes()
+}
+
 /// Topic and partition alone, for a first look at a log: by the head of the line where it is as kcat writes it, else by
 /// reading the line.
 pub(crate) fn parse_head(line: &[u8]) -> Result<(Cow<'_, str>, u32), BadLine> {
@@ -244,7 +264,7 @@ fn quick_head(line: &[u8]) -> Option<(Cow<'_, str>, u32)> {
 }
 
 /// The number, if a partition may have it.
-fn possible(partition: u64) -> Option<u32> {
+pub(super) fn possible(partition: u64) -> Option<u32> {
     u32::try_from(partition).ok().filter(|partition| *partition <= PARTITION_MAX)
 }
 
@@ -274,6 +294,23 @@ mod tests {
         assert_eq!(record.key.as_deref(), Some(br#"{"uid":1}"#.as_slice()));
         assert_eq!(record.value, None);
         assert_eq!(parse_head(line).unwrap(), ("podium.public.users".into(), 2));
+    }
+
+    #[test]
+    fn a_record_is_a_line_again() {
+        let text = |text: &'static str| Some(Cow::Borrowed(text.as_bytes()));
+        let record = SourceRecord {
+            topic: "podium.public.users".into(),
+            partition: 2,
+            offset: 62,
+            headers: vec![("a".into(), "\"b\"".into())],
+            key: text(r#"{"uid":1}"#),
+            value: text("{\"name\":\"\u{e9}\\n\"}"),
+        };
+        assert_eq!(parse(&line(&record)).unwrap(), record);
+        assert_eq!(parse(&line(&SourceRecord::default())).unwrap(), SourceRecord::default());
+        let binary = SourceRecord { value: Some(Cow::Borrowed(&[0, 0xff])), ..record };
+        assert!(String::from_utf8(line(&binary)).unwrap().contains(r#""payload_b64":"AP8=""#));
     }
 
     #[test]

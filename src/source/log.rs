@@ -2,7 +2,7 @@
 
 mod follow;
 
-pub(crate) use follow::Follow;
+pub(crate) use follow::Tailing;
 
 use super::kcat;
 use follow::{Tail, Waited};
@@ -62,13 +62,13 @@ pub(crate) struct Block {
 }
 
 /// A log, and how it is read.
-pub(crate) struct Log {
+pub(crate) struct LogReader {
     /// Its parts, in order.
     pub(crate) inputs: Vec<LogInput>,
     /// Bytes of lines in a block, about.
     pub(crate) block_bytes: usize,
     /// The last part grows.
-    pub(crate) follow: Option<Follow>,
+    pub(crate) tailing: Option<Tailing>,
 }
 
 /// The size of all inputs in bytes, if they are files.
@@ -82,20 +82,20 @@ pub(crate) fn total_bytes(inputs: &[LogInput]) -> Option<u64> {
         .sum()
 }
 
-/// Reads all there is of `inputs`, as [`Log::read`].
+/// Reads all there is of `inputs`, as [`LogReader::read`].
 pub(crate) fn read_all(inputs: &[LogInput], each: impl FnMut(Block) -> bool) -> Result<(), LogError> {
-    Log { inputs: inputs.to_vec(), block_bytes: BLOCK_BYTES, follow: None }.read(each)
+    LogReader { inputs: inputs.to_vec(), block_bytes: BLOCK_BYTES, tailing: None }.read(each)
 }
 
-impl Log {
+impl LogReader {
     /// Reads the inputs one behind the other, handing each block to `each` until it answers false.
     pub(crate) fn read(&self, mut each: impl FnMut(Block) -> bool) -> Result<(), LogError> {
         let bytes_read = Arc::new(AtomicU64::new(0));
         for (at, input) in self.inputs.iter().enumerate() {
             let last = at + 1 == self.inputs.len();
-            let follow = self.follow.as_ref().filter(|_| last);
+            let tailing = self.tailing.as_ref().filter(|_| last);
             let failed = |error| LogError { name: input.name(), error };
-            match self.read_one(input, last, follow, &bytes_read, &mut each) {
+            match self.read_one(input, last, tailing, &bytes_read, &mut each) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(error) => return Err(failed(error)),
@@ -109,11 +109,11 @@ impl Log {
         &self,
         input: &LogInput,
         last: bool,
-        follow: Option<&Follow>,
+        tailing: Option<&Tailing>,
         bytes_read: &Arc<AtomicU64>,
         each: &mut impl FnMut(Block) -> bool,
     ) -> io::Result<bool> {
-        let mut tail = follow.map(|follow| Tail::of(input, follow)).transpose()?;
+        let mut tail = tailing.map(|tailing| Tail::of(input, tailing)).transpose()?;
         let before = bytes_read.load(Relaxed);
         let raw: Box<dyn Read> = match input {
             LogInput::File(path) => Box::new(File::open(path)?),

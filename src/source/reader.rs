@@ -86,7 +86,7 @@ pub(crate) fn read<'scope>(
                     read.set(true);
                 }
                 Arrival::Failed(error) => {
-                    reader.status.fail(Error::Log(error));
+                    reader.status.fail(error.into());
                     capability = None;
                 }
                 Arrival::Broken(message) => {

@@ -7,8 +7,7 @@ mod order;
 use crate::support::mirror::Mirror;
 use crate::support::{Documents, EveryState, text};
 use deltaic::{
-    AlignError, BadLine, BadReason, Engine, Error, Inexact, InexactCause, LogInput, Lsn, OnBadRecord, ReplayOptions,
-    Report,
+    AlignError, BadLine, BadReason, Engine, EngineOptions, Error, Inexact, InexactCause, Lsn, OnBadRecord, Report,
 };
 use log::{BASE, Log, Row, end, uid};
 use std::path::Path;
@@ -56,14 +55,14 @@ fn users<const N: usize>(users: [(u32, &str); N]) -> Names {
 const STARTED: [(u32, &str); 4] = [(1, "one"), (2, "two"), (3, "three"), (4, "four")];
 
 /// Replays a log in small blocks.
-fn replay(log: &Log, change: impl FnOnce(&mut ReplayOptions)) -> Replayed {
+fn replay(log: &Log, change: impl FnOnce(&mut EngineOptions)) -> Replayed {
     let file = log.file();
-    let mut options =
-        ReplayOptions { block_bytes: 200, ..ReplayOptions::new(vec![LogInput::File(file.path().to_owned())]) };
+    let small = deltaic::Log { block_bytes: 200, ..deltaic::Log::file(file.path()) };
+    let mut options = EngineOptions::default();
     change(&mut options);
     let mut states = Vec::new();
     let mut sink = EveryState::new(|before, documents: &Documents| states.push((before, names(documents))));
-    let outcome = Engine::replay(Mirror, options).run(&mut sink);
+    let outcome = Engine::replay(Mirror, small).options(options).run(&mut sink);
     Replayed { states, outcome }
 }
 
@@ -113,9 +112,8 @@ fn a_bad_record_stops_the_run_and_is_told_by_its_place() {
     let log = with_bad_name();
     let file = log.file();
     let name = file.path().display().to_string();
-    let options = ReplayOptions::new(vec![LogInput::File(file.path().to_owned())]);
     let mut sink = EveryState::new(|_, _: &Documents| {});
-    let error = Engine::replay(Mirror, options).run(&mut sink).unwrap_err();
+    let error = Engine::replay(Mirror, deltaic::Log::file(file.path())).run(&mut sink).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(

@@ -3,7 +3,7 @@
 use crate::support::mirror::{Mirror, TABLES};
 use crate::support::{Documents, EveryState, digest, text};
 use deltaic::dataflows::{ConversationSearch, Value};
-use deltaic::{Engine, LogInput, ReplayOptions, Report, Time};
+use deltaic::{Engine, Log, Report, Time};
 use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
@@ -69,8 +69,7 @@ fn compare(capture: &str, log: PathBuf, workers: usize) -> Compared {
         }
     });
     let view = ConversationSearch::default().include("users.name").unwrap();
-    let options = ReplayOptions { workers, ..ReplayOptions::new(vec![LogInput::File(log)]) };
-    let report = Engine::replay(view, options).run(&mut sink).unwrap();
+    let report = Engine::replay(view, Log::file(log)).workers(workers).run(&mut sink).unwrap();
     let last = sink.documents;
     truth[next..].iter().for_each(|truth| compare(truth, &last));
     Compared { equal, lines: truth.len(), named, report }
@@ -185,8 +184,7 @@ fn final_tables_equal_postgres_column_by_column() {
 
 fn check_tables(capture: &str, workers: usize) {
     let mut sink = EveryState::new(|_, _: &Documents| {});
-    let options = ReplayOptions { workers, ..ReplayOptions::new(vec![LogInput::File(log_of(capture))]) };
-    let report = Engine::replay(Mirror, options).run(&mut sink).unwrap();
+    let report = Engine::replay(Mirror, Log::file(log_of(capture))).workers(workers).run(&mut sink).unwrap();
     assert_eq!((report.open.len(), report.inexact.len()), (0, 0), "{capture}: {report:?}");
 
     let expected: Vec<FinalRow> = lines(folder(capture).join("final_tables.jsonl.zst"));

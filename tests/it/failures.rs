@@ -6,7 +6,7 @@ use deltaic::dataflows::{
     BadValue, Collections, Column, Document, DocumentId, Field, Kind, Row, Schema, Table, Time, ToDocument, Uuid,
     Value, differential_dataflow::VecCollection,
 };
-use deltaic::{Engine, Error, LogInput, NullSink, ReplayOptions, Report, View};
+use deltaic::{Engine, Error, NullSink, Report, View};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -101,11 +101,10 @@ fn log(key: u32, name: &str) -> Log {
 /// Replays the log; a run that does not end fails the test.
 fn replay(view: Names, log: &Log, workers: usize) -> Result<Report, Error> {
     let file = log.file();
-    let input = LogInput::File(file.path().to_owned());
-    let options = ReplayOptions { workers, block_bytes: 2_000, ..ReplayOptions::new(vec![input]) };
+    let log = deltaic::Log { block_bytes: 2_000, ..deltaic::Log::file(file.path()) };
     let (done, outcome) = channel();
     std::thread::spawn(move || {
-        let ended = Engine::replay(view, options).run(&mut NullSink::default());
+        let ended = Engine::replay(view, log).workers(workers).run(&mut NullSink::default());
         let _test_has_failed = done.send(ended);
     });
     outcome.recv_timeout(Duration::from_secs(60)).expect("the run ends")

@@ -8,9 +8,7 @@ use crate::captures::{CAPTURES, log_of, truth_of};
 use crate::command_line::{deltaic, run};
 use crate::support::digest_of;
 use deltaic::dataflows::ConversationSearch;
-use deltaic::{
-    Engine, Error, FinalLines, Index, IndexOptions, LogInput, Lsn, ReplayOptions, Report, Snapshot, TantivySink,
-};
+use deltaic::{Engine, EngineOptions, Error, FinalLines, Index, IndexOptions, Log, Lsn, Report, Snapshot, TantivySink};
 use harness::{Delivery, Documents, Scenario, deliver, kcat_line};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,20 +28,49 @@ fn wide() -> ConversationSearch {
     include.iter().try_fold(ConversationSearch::default(), |view, column| view.include(column)).unwrap()
 }
 
-fn replay(log: &Path) -> ReplayOptions {
-    ReplayOptions::new(vec![LogInput::File(log.to_owned())])
+/// A log, and how it is replayed.
+#[derive(Clone)]
+struct Replay {
+    log: Log,
+    options: EngineOptions,
+}
+
+impl Replay {
+    fn of(log: &Path) -> Replay {
+        Replay { log: Log::file(log), options: EngineOptions::default() }
+    }
+
+    /// The same with other options.
+    fn but(&self, change: impl FnOnce(&mut EngineOptions)) -> Replay {
+        let mut changed = self.clone();
+        change(&mut changed.options);
+        changed
+    }
+
+    /// The same in blocks of so many bytes.
+    fn in_blocks(&self, block_bytes: usize) -> Replay {
+        Replay { log: Log { block_bytes, ..self.log.clone() }, options: self.options.clone() }
+    }
+
+    fn until(&self, until: Option<Lsn>) -> Replay {
+        self.but(|options| options.until = until)
+    }
+
+    fn engine(self, view: ConversationSearch) -> Engine<ConversationSearch> {
+        Engine::replay(view, self.log).options(self.options)
+    }
 }
 
 /// Replays into the index in `dir`.
-fn fill(view: ConversationSearch, options: ReplayOptions, dir: &Path, index: IndexOptions) -> Result<Report, Error> {
+fn fill(view: ConversationSearch, replay: Replay, dir: &Path, index: IndexOptions) -> Result<Report, Error> {
     let mut sink = TantivySink::open(dir, index).map_err(deltaic::SinkError::from)?;
-    Engine::replay(view, options).run(&mut sink)
+    replay.engine(view).run(&mut sink)
 }
 
 /// What the JSON lines sink would write.
-fn lines(view: ConversationSearch, options: ReplayOptions) -> String {
+fn lines(view: ConversationSearch, replay: Replay) -> String {
     let mut out = Vec::new();
-    Engine::replay(view, options).run(&mut FinalLines::new(&mut out)).unwrap();
+    replay.engine(view).run(&mut FinalLines::new(&mut out)).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -62,7 +89,7 @@ fn podium() -> PathBuf {
 }
 
 /// A generated log of one connector run that closes whole, with the options to replay it.
-fn generated(seed: u64, transactions: usize) -> (Scenario, tempfile::NamedTempFile, ReplayOptions) {
+fn generated(seed: u64, transactions: usize) -> (Scenario, tempfile::NamedTempFile, Replay) {
     let (mut workload, mut connector) = Scenario::random_options(seed);
     (workload.finale, workload.transactions) = (true, transactions);
     (workload.initial_users, workload.initial_conversations, workload.initial_items) = (10, 20, 60);
@@ -73,24 +100,23 @@ fn generated(seed: u64, transactions: usize) -> (Scenario, tempfile::NamedTempFi
         writeln!(file, "{}", kcat_line(record)).unwrap();
     }
     file.flush().unwrap();
-    let options = ReplayOptions {
-        block_bytes: 2_000,
-        prefix: Some("podium".to_owned()),
-        partitions: scenario.log.partitions.iter().map(|(topic, count)| (topic.clone(), *count as u32)).collect(),
-        snapshot_complete: true,
-        ..replay(file.path())
-    };
-    (scenario, file, options)
+    let replay = Replay::of(file.path()).in_blocks(2_000).but(|options| {
+        options.prefix = Some("podium".to_owned());
+        options.partitions =
+            scenario.log.partitions.iter().map(|(topic, count)| (topic.clone(), *count as u32)).collect();
+        options.snapshot_complete = true;
+    });
+    (scenario, file, replay)
 }
 
 #[test]
 fn the_index_holds_the_lines_that_the_json_lines_sink_writes() {
-    let expected = lines(wide(), replay(&podium()));
+    let expected = lines(wide(), Replay::of(&podium()));
     for workers in [1, 2, 4] {
         let dir = tempfile::tempdir().unwrap();
-        let options = ReplayOptions { workers, ..replay(&podium()) };
+        let replay = Replay::of(&podium()).but(|options| options.workers = workers);
         let report =
-            fill(wide(), options, dir.path(), IndexOptions { threads: workers, ..IndexOptions::default() }).unwrap();
+            fill(wide(), replay, dir.path(), IndexOptions { threads: workers, ..IndexOptions::default() }).unwrap();
         let index = Index::open(dir.path()).unwrap();
         let snapshot = index.snapshot();
         assert_eq!(dumped(&snapshot), expected, "{workers} workers");
@@ -109,7 +135,7 @@ fn the_index_holds_the_lines_that_the_json_lines_sink_writes() {
 #[test]
 fn every_document_is_found() {
     let dir = tempfile::tempdir().unwrap();
-    fill(wide(), replay(&podium()), dir.path(), IndexOptions::default()).unwrap();
+    fill(wide(), Replay::of(&podium()), dir.path(), IndexOptions::default()).unwrap();
     let snapshot = Index::open(dir.path()).unwrap().snapshot();
     let all = documents(&snapshot);
     let count =
@@ -158,9 +184,11 @@ fn an_index_stopped_at_any_lsn_equals_postgres_there() {
             let workers = rng.choice([1, 2, 4]).unwrap();
             let commit_interval_ms = rng.choice([0, 5, 50]).unwrap();
             let block_bytes = rng.choice([2_000, 200_000]).unwrap();
-            let options = ReplayOptions { until: Some(Lsn(truth.lsn)), workers, block_bytes, ..replay(&log) };
+            let replay = Replay::of(&log).in_blocks(block_bytes).but(|options| {
+                (options.until, options.workers) = (Some(Lsn(truth.lsn)), workers);
+            });
             let index = IndexOptions { commit_interval_ms, ..IndexOptions::default() };
-            fill(ConversationSearch::default(), options, going_on.path(), index).unwrap();
+            fill(ConversationSearch::default(), replay, going_on.path(), index).unwrap();
             let snapshot = Index::open(going_on.path()).unwrap().snapshot();
             assert!(snapshot.lsn().is_some_and(|lsn| lsn.0 <= truth.lsn));
 

@@ -11,6 +11,7 @@ mod bad_records;
 mod captures;
 mod command_line;
 mod config;
+mod embedded;
 mod failures;
 mod follow;
 mod generated;
@@ -22,3 +23,7 @@ mod regressions;
 mod run;
 mod support;
 mod terminal;
+
+#[path = "../../examples/own_view.rs"]
+#[expect(dead_code, reason = "its `main` is for those who run the example")]
+mod own_view;

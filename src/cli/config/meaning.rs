@@ -3,7 +3,7 @@
 mod read;
 
 use deltaic::dataflows::{ConversationSearch, View};
-use deltaic::{IndexOptions, LogInput, Lsn, OnBadRecord, ReplayOptions};
+use deltaic::{EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -72,7 +72,8 @@ pub(crate) struct EngineConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunPlan {
     pub(crate) view: ConversationSearch,
-    pub(crate) options: ReplayOptions,
+    pub(crate) log: Log,
+    pub(crate) options: EngineOptions,
     pub(crate) sink: SinkConfig,
 }
 
@@ -86,7 +87,7 @@ impl Config {
             named.map(|known| format!("{prefix}.{}", known.name))
         };
         let partitions = tables.iter().filter_map(|(table, config)| Some((topic(table)?, config.partitions?)));
-        let options = ReplayOptions {
+        let options = EngineOptions {
             workers: engine.workers,
             partitions: partitions.collect(),
             prefix: source.prefix,
@@ -95,11 +96,10 @@ impl Config {
             allow_partial_base: source.allow_partial_base,
             on_bad_record: source.on_bad_record,
             repair_delay_ms: engine.repair_delay_ms,
-            follow: source.follow,
             settle_ms: source.settle_ms,
-            ..ReplayOptions::new(source.files)
         };
-        RunPlan { view, options, sink }
+        let log = Log { follow: source.follow, ..Log::new(source.files) };
+        RunPlan { view, log, options, sink }
     }
 }
 

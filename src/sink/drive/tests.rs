@@ -1,9 +1,9 @@
 //! What a sink is given, and when it is called.
 
 use super::*;
+use crate::queue::{Bound, queue};
 use crate::sink::{Ack, Action, History, SinkError, Touch};
 use dataflows::DocumentId;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// Remembers what it is given; asks to be flushed `patience` after a batch.
@@ -48,10 +48,10 @@ fn batch(lower: Time, upper: Time, times: &[Time]) -> Batch {
 }
 
 fn driven(sink: &mut Remembering, batches: &[Batch]) -> Result<Driven, Error> {
-    let (send, receive) = sync_channel(batches.len());
+    let (send, receive) = queue(Bound { items: batches.len(), bytes: usize::MAX });
     batches.iter().for_each(|batch| send.send(batch.clone()).unwrap());
     drop(send);
-    drive(receive, sink)
+    drive(receive, sink, &Given::default())
 }
 
 #[test]
@@ -93,13 +93,13 @@ fn a_deadline_is_kept_while_no_batch_comes_and_while_batches_never_cease() {
     assert_eq!(sink.flushed_after, [1, 2], "a batch was waiting");
 
     let mut sink = Remembering { patience: Some(Duration::from_millis(1)), ..Remembering::default() };
-    let (send, receive) = sync_channel(1);
+    let (send, receive) = queue(Bound { items: 1, bytes: usize::MAX });
     let sender = std::thread::spawn(move || {
         send.send(batch(0, 11, &[])).unwrap();
         std::thread::sleep(Duration::from_millis(100));
         send.send(batch(11, 12, &[])).unwrap();
     });
-    drive(receive, &mut sink).unwrap();
+    drive(receive, &mut sink, &Given::default()).unwrap();
     sender.join().unwrap();
     assert_eq!(sink.flushed_after.first(), Some(&1), "flushed while nothing came");
 }

@@ -2,11 +2,14 @@
 
 use super::*;
 use crate::fuzzing::catalog;
-use crate::source::log::LogInput;
+use crate::queue::Bound;
+use crate::source::log::{LogInput, LogReader};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 const LINE: &[u8] = b"{\"topic\":\"podium.transaction\",\"partition\":0,\"offset\":7,\"payload\":null}\n";
+
+const ROOM: Bound = Bound { items: 8, bytes: 1 << 20 };
 
 fn block() -> Block {
     let bytes_read = LINE.len() as u64;
@@ -21,7 +24,7 @@ fn arrivals(inlet: &mut Inlet) -> Vec<String> {
         match inlet.poll() {
             Arrival::Chunk(chunk) => seen.push(format!("{} records", chunk.records)),
             Arrival::Nothing => thread::yield_now(),
-            Arrival::Failed(error) => return [seen, vec![error.to_string()]].concat(),
+            Arrival::Failed(error) => return [seen, vec![Error::from(error).to_string()]].concat(),
             Arrival::End => return [seen, vec!["end".to_owned()]].concat(),
             Arrival::Broken(message) => return [seen, vec![format!("broken: {message}")]].concat(),
         }
@@ -29,12 +32,12 @@ fn arrivals(inlet: &mut Inlet) -> Vec<String> {
 }
 
 /// A worker's inlet behind one decoder that is sent `pieces`, after which its channel closes.
-fn behind_a_decoder(pieces: Vec<Feed<Block>>) -> Inlet {
-    let (channel, receiver) = sync_channel(8);
+fn behind_a_decoder(pieces: Vec<Feed<Piece>>) -> Inlet {
+    let (channel, receiver) = queue(ROOM);
     let inlet = Inlet { channels: vec![receiver], next: 0, reader: Arc::default(), panic: Panic::default() };
-    let outlet = Outlet { channel, reader: Arc::clone(&inlet.reader) };
-    let (blocks_in, blocks) = sync_channel(8);
-    pieces.into_iter().for_each(|piece| blocks_in.send(piece).unwrap());
+    let outlet = Outlet { channel: Some(channel), reader: Arc::clone(&inlet.reader) };
+    let (blocks_in, blocks) = queue(ROOM);
+    pieces.into_iter().for_each(|piece| assert!(blocks_in.send(piece).is_ok()));
     drop(blocks_in);
     decode_all(catalog(), &blocks, &[outlet]);
     inlet
@@ -42,17 +45,17 @@ fn behind_a_decoder(pieces: Vec<Feed<Block>>) -> Inlet {
 
 #[test]
 fn only_an_end_is_the_end() {
-    let mut ended = behind_a_decoder(vec![Feed::Piece(block()), Feed::End]);
+    let mut ended = behind_a_decoder(vec![Feed::Part(Piece::Lines(block())), Feed::End]);
     assert_eq!(arrivals(&mut ended), ["1 records", "end"]);
     assert_eq!(arrivals(&mut ended), ["end"], "it stays ended");
     // The reader went without a word.
-    let mut silent = behind_a_decoder(vec![Feed::Piece(block())]);
+    let mut silent = behind_a_decoder(vec![Feed::Part(Piece::Lines(block()))]);
     assert_eq!(arrivals(&mut silent), ["1 records", "broken: it ended before the log did"]);
 }
 
 #[test]
 fn a_panic_is_told_with_its_words_when_the_channel_closes() {
-    let (channel, receiver) = sync_channel::<Feed<Chunk>>(8);
+    let (channel, receiver) = queue::<Feed<Chunk>>(ROOM);
     let mut inlet = Inlet { channels: vec![receiver], next: 0, reader: Arc::default(), panic: Panic::default() };
     let panic = Arc::clone(&inlet.panic);
     let work = move || telling(&panic, || assert!(channel.send(Feed::End).is_err(), "number {}", 7));
@@ -60,7 +63,7 @@ fn a_panic_is_told_with_its_words_when_the_channel_closes() {
     // What was sent before the panic arrives first.
     assert_eq!(arrivals(&mut inlet), ["end"]);
 
-    let (channel, receiver) = sync_channel::<Feed<Chunk>>(8);
+    let (channel, receiver) = queue::<Feed<Chunk>>(ROOM);
     inlet.channels.push(receiver);
     drop(channel);
     assert_eq!(arrivals(&mut inlet), ["broken: number 7"]);
@@ -72,8 +75,8 @@ fn every_worker_sees_all_chunks_and_then_the_end() {
     (0..50).for_each(|_| file.write_all(LINE).unwrap());
     let inputs = vec![LogInput::File(file.path().to_owned())];
     for (decoders, workers) in [(1, 1), (3, 2), (2, 4)] {
-        let log = Log { inputs: inputs.clone(), block_bytes: 100, follow: None };
-        let inlets = start(log, &catalog(), decoders, workers);
+        let log = LogReader { inputs: inputs.clone(), block_bytes: 100, tailing: None };
+        let inlets = start(Input::Log(log), &catalog(), decoders, workers).unwrap();
         // Each on a thread of its own, as in a run: no channel holds the whole log.
         let workers: Vec<_> = inlets.into_iter().map(|mut inlet| thread::spawn(move || arrivals(&mut inlet))).collect();
         let seen: Vec<Vec<String>> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
@@ -90,8 +93,9 @@ fn every_worker_sees_all_chunks_and_then_the_end() {
 
 #[test]
 fn a_log_that_cannot_be_read_fails_every_worker() {
-    let log = Log { inputs: vec![LogInput::File("/nonexistent/log".into())], block_bytes: 100, follow: None };
-    for mut inlet in start(log, &catalog(), 2, 3) {
+    let inputs = vec![LogInput::File("/nonexistent/log".into())];
+    let log = LogReader { inputs, block_bytes: 100, tailing: None };
+    for mut inlet in start(Input::Log(log), &catalog(), 2, 3).unwrap() {
         let seen = arrivals(&mut inlet);
         assert!(seen.len() == 1 && seen[0].starts_with("cannot read /nonexistent/log"), "{seen:?}");
     }

@@ -13,8 +13,8 @@ const POLL: Duration = Duration::from_millis(10);
 /// The longest between two words that all was read.
 const SAY_EVERY_MAX: Duration = Duration::from_secs(1);
 
-/// How the end of a log is waited at.
-pub(crate) struct Follow {
+/// How the end of an input that may always have more is waited at.
+pub(crate) struct Tailing {
     /// For how long a transaction must have been there, with all that was there read, before it is settled: it is said
     /// several times in that time that all was read. Never if it is `None`.
     pub(crate) settle: Option<Duration>,
@@ -22,10 +22,17 @@ pub(crate) struct Follow {
     pub(crate) goes_on: Box<dyn Fn() -> bool + Send>,
 }
 
+impl Tailing {
+    /// Whether it is to be said again that all was read, when it was last said at `said`.
+    pub(crate) fn is_due(&self, said: Instant) -> bool {
+        self.settle.is_some_and(|settle| said.elapsed() >= (settle / 4).min(SAY_EVERY_MAX))
+    }
+}
+
 /// The end of the file that grows.
 pub(super) struct Tail<'a> {
     path: PathBuf,
-    follow: &'a Follow,
+    tailing: &'a Tailing,
     /// Which file it was at first, whatever its name names by now.
     file: (u64, u64),
     begun: Instant,
@@ -48,19 +55,19 @@ pub(super) enum Waited {
 }
 
 impl Tail<'_> {
-    pub(super) fn of<'a>(input: &LogInput, follow: &'a Follow) -> io::Result<Tail<'a>> {
+    pub(super) fn of<'a>(input: &LogInput, tailing: &'a Tailing) -> io::Result<Tail<'a>> {
         let LogInput::File(path) = input else {
             let problem = "it is read until its writer ends; it needs no `follow`";
             return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
         };
         let metadata = fs::metadata(path)?;
         let (file, now) = ((metadata.dev(), metadata.ino()), Instant::now());
-        Ok(Tail { path: path.clone(), follow, file, begun: now, said: now, grown: now, warned: false })
+        Ok(Tail { path: path.clone(), tailing, file, begun: now, said: now, grown: now, warned: false })
     }
 
     /// Waits until the file has more than the `read` bytes that were read of it; `whole` says that they end a line.
     pub(super) fn wait(&mut self, read: u64, whole: bool) -> io::Result<Waited> {
-        while (self.follow.goes_on)() {
+        while (self.tailing.goes_on)() {
             let metadata = fs::metadata(&self.path)?;
             if (metadata.dev(), metadata.ino()) != self.file || metadata.len() < read {
                 // What its old end would have said is lost, and where the new file begins nobody knows.
@@ -71,8 +78,8 @@ impl Tail<'_> {
                 (self.grown, self.warned) = (Instant::now(), false);
                 return Ok(Waited::Grown);
             }
-            if let Some(settle) = self.follow.settle {
-                if whole && self.said.elapsed() >= (settle / 4).min(SAY_EVERY_MAX) {
+            if let Some(settle) = self.tailing.settle {
+                if whole && self.tailing.is_due(self.said) {
                     self.said = Instant::now();
                     return Ok(Waited::AllRead { ms: self.begun.elapsed().as_millis() as u64 });
                 }

@@ -49,7 +49,7 @@ fn a_reader_sees_only_what_was_true_and_never_goes_back() {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let readers = [(); 2].map(|()| scope.spawn(|| follow(dir.path(), &states, &done)));
-            let report = fill(wide(), ReplayOptions { block_bytes: 1_000, workers: 2, ..options }, dir.path(), EACH);
+            let report = fill(wide(), options.in_blocks(1_000).but(|options| options.workers = 2), dir.path(), EACH);
             done.store(true, Relaxed);
             let last = report.unwrap().exact_at.unwrap().0;
             for reader in readers {
@@ -72,7 +72,7 @@ fn the_sink_shows_its_last_commit() {
         let latest = sink.latest().unwrap();
         let before = latest.get().and_then(|snapshot| snapshot.lsn());
         assert_eq!(before.is_some(), until.is_none(), "the second run finds what the first left");
-        let report = Engine::replay(wide(), ReplayOptions { until, ..options.clone() }).run(&mut sink).unwrap();
+        let report = options.until(until).engine(wide()).run(&mut sink).unwrap();
         let snapshot = latest.get().unwrap();
         assert_eq!(snapshot.lsn(), report.exact_at);
         assert!(snapshot.lsn() > before);
@@ -84,7 +84,7 @@ fn a_reader_goes_where_current_names_and_never_back() {
     let (scenario, _file, options) = generated(3520, 60);
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let until = Some(Lsn(scenario.history.commits[20].end_lsn));
-    fill(wide(), ReplayOptions { until, ..options.clone() }, dir.path(), EACH).unwrap();
+    fill(wide(), options.until(until), dir.path(), EACH).unwrap();
     let report = fill(wide(), options, other.path(), EACH).unwrap();
     let index = Index::open(dir.path()).unwrap();
     assert_eq!(index.snapshot().lsn(), until);
@@ -104,7 +104,7 @@ fn a_snapshot_stays_as_it_is() {
     let (_scenario, _file, options) = generated(3500, 60);
     let dir = tempfile::tempdir().unwrap();
     let until = Some(Lsn(_scenario.history.commits[20].end_lsn));
-    fill(wide(), ReplayOptions { until, ..options.clone() }, dir.path(), EACH).unwrap();
+    fill(wide(), options.until(until), dir.path(), EACH).unwrap();
     let index = Index::open(dir.path()).unwrap();
     let held = index.snapshot();
     let before = documents(&held);

@@ -23,10 +23,10 @@ fn files(dir: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
 #[test]
 fn a_second_run_over_the_same_log_changes_nothing_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let first = fill(wide(), replay(&podium()), dir.path(), IndexOptions::default()).unwrap();
+    let first = fill(wide(), Replay::of(&podium()), dir.path(), IndexOptions::default()).unwrap();
     let snapshot = Index::open(dir.path()).unwrap().snapshot();
     let before = files(dir.path());
-    let second = fill(wide(), replay(&podium()), dir.path(), IndexOptions::default()).unwrap();
+    let second = fill(wide(), Replay::of(&podium()), dir.path(), IndexOptions::default()).unwrap();
     assert_eq!((second.nothing_new, second.touched), (true, 0));
     assert_eq!((second.resumed_at, second.exact_at), (first.exact_at, first.exact_at));
     assert_eq!(files(dir.path()), before);
@@ -85,12 +85,10 @@ fn an_index_continued_at_random_lsns_equals_the_oracle() {
         stops.sort_unstable();
         let dir = tempfile::tempdir().unwrap();
         for stop in stops {
-            let options = ReplayOptions {
-                until: Some(Lsn(stop)),
-                workers: rng.choice([1, 2, 4]).unwrap(),
-                block_bytes: rng.choice([200, 2_000, 200_000]).unwrap(),
-                ..options.clone()
-            };
+            let options = options.in_blocks(rng.choice([200, 2_000, 200_000]).unwrap()).but(|options| {
+                options.until = Some(Lsn(stop));
+                options.workers = rng.choice([1, 2, 4]).unwrap();
+            });
             let index = IndexOptions {
                 commit_interval_ms: rng.choice([0, 1, 50]).unwrap(),
                 commit_changes_max: rng.choice([1, 10, 20_000]).unwrap(),
@@ -123,7 +121,7 @@ fn commits_come_at_the_cadence_and_at_the_limits() {
 fn merges_keep_segments_and_deleted_documents_few() {
     let (scenario, _file, options) = generated(3300, 400);
     let dir = tempfile::tempdir().unwrap();
-    fill(wide(), ReplayOptions { block_bytes: 1_000, ..options }, dir.path(), EACH).unwrap();
+    fill(wide(), options.in_blocks(1_000), dir.path(), EACH).unwrap();
     let snapshot = Index::open(dir.path()).unwrap().snapshot();
     let stats = snapshot.stats().unwrap();
     assert!(stats.commits > 50, "{stats:?}");
@@ -140,7 +138,7 @@ fn merges_keep_segments_and_deleted_documents_few() {
 fn what_a_crash_left_of_a_commit_does_not_stand_in_the_way() {
     let dir = tempfile::tempdir().unwrap();
     let until = Some(Lsn(125_690_816));
-    let options = ReplayOptions { until, ..replay(&podium()) };
+    let options = Replay::of(&podium()).until(until);
     fill(wide(), options, dir.path(), IndexOptions::default()).unwrap();
 
     let generation = dir.path().join("generation-1");
@@ -161,8 +159,8 @@ fn what_a_crash_left_of_a_commit_does_not_stand_in_the_way() {
 
     // All that is left in one commit: it deletes documents of older segments.
     let patient = IndexOptions { commit_interval_ms: 3_600_000, ..EACH };
-    fill(wide(), replay(&podium()), dir.path(), patient).unwrap();
-    assert_eq!(dumped(&Index::open(dir.path()).unwrap().snapshot()), lines(wide(), replay(&podium())));
+    fill(wide(), Replay::of(&podium()), dir.path(), patient).unwrap();
+    assert_eq!(dumped(&Index::open(dir.path()).unwrap().snapshot()), lines(wide(), Replay::of(&podium())));
     let files = std::fs::read_dir(&generation).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
     assert_eq!(files.filter(|length| *length == 4).count(), 0, "and is removed");
 }

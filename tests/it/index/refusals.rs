@@ -6,11 +6,11 @@ use deltaic::{AlignError, IndexError, SinkError};
 use std::fs;
 
 /// A small index that is filled up to its middle, and the log it is of.
-fn filled() -> (tempfile::TempDir, tempfile::NamedTempFile, ReplayOptions, Report) {
+fn filled() -> (tempfile::TempDir, tempfile::NamedTempFile, Replay, Report) {
     let (scenario, file, options) = generated(3600, 40);
     let dir = tempfile::tempdir().unwrap();
     let until = Some(Lsn(scenario.history.commits[20].end_lsn));
-    let report = fill(wide(), ReplayOptions { until, ..options.clone() }, dir.path(), EACH).unwrap();
+    let report = fill(wide(), options.until(until), dir.path(), EACH).unwrap();
     (dir, file, options, report)
 }
 
@@ -45,14 +45,17 @@ fn an_index_of_something_else_is_refused_with_what_differs() {
     let (_, said) = refused(fill(ConversationSearch::default(), options.clone(), dir.path(), EACH));
     says(&said, &["include is `users.name, users.bio, conversations.subject` in the index and none in this run"]);
 
-    let partial = ReplayOptions { allow_partial_base: true, ..options.clone() };
+    let partial = options.but(|options| options.allow_partial_base = true);
     let (_, said) = refused(fill(wide(), partial, dir.path(), EACH));
     says(&said, &["allow_partial_base is none in the index and `true` in this run"]);
 
     let text = fs::read_to_string(file.path()).unwrap().replace("podium", "festival");
     fs::write(file.path(), text).unwrap();
-    let partitions = options.partitions.iter().map(|(topic, n)| (topic.replace("podium", "festival"), *n)).collect();
-    let festival = ReplayOptions { prefix: Some("festival".to_owned()), partitions, ..options };
+    let partitions =
+        options.options.partitions.iter().map(|(topic, n)| (topic.replace("podium", "festival"), *n)).collect();
+    let festival = options.but(|options| {
+        (options.prefix, options.partitions) = (Some("festival".to_owned()), partitions);
+    });
     let (_, said) = refused(fill(wide(), festival, dir.path(), EACH));
     says(&said, &["the source's prefix is `podium` in the index and `festival` in this run"]);
     unchanged(dir.path(), &report);
@@ -92,7 +95,7 @@ fn a_second_writer_is_refused_and_a_third_is_not() {
 fn an_index_cannot_go_back() {
     let (dir, _file, options, report) = filled();
     let held = report.exact_at.unwrap();
-    let until = |lsn| ReplayOptions { until: Some(Lsn(lsn)), ..options.clone() };
+    let until = |lsn| options.until(Some(Lsn(lsn)));
     let refused = fill(wide(), until(held.0 - 1), dir.path(), EACH);
     match &refused {
         Err(error @ Error::UntilBeforeSink { sink, .. }) => {
@@ -124,13 +127,13 @@ fn a_log_that_does_not_reach_back_is_refused() {
 fn a_log_with_a_later_snapshot_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let until = Some(Lsn(124_297_584));
-    let report = fill(wide(), ReplayOptions { until, ..replay(&podium()) }, dir.path(), EACH).unwrap();
+    let report = fill(wide(), Replay::of(&podium()).until(until), dir.path(), EACH).unwrap();
     // The same log, as if its snapshot had been taken at its end.
     let bytes = zstd::decode_all(fs::File::open(podium()).unwrap()).unwrap();
     let late = String::from_utf8(bytes).unwrap().replace("120972920", "126403999");
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), late).unwrap();
-    match fill(wide(), replay(file.path()), dir.path(), EACH) {
+    match fill(wide(), Replay::of(file.path()), dir.path(), EACH) {
         Err(error @ Error::BaseAfterSink { base: Lsn(126_403_999), sink: Lsn(124_297_584) }) => {
             says(&error.to_string(), &["begins with a snapshot at LSN 126403999, after LSN 124297584", "a new output"]);
         }
@@ -145,11 +148,11 @@ fn an_index_without_a_base_is_continued_from_the_same_beginning_only() {
     let (scenario, file, options) = generated(3610, 80);
     let text = fs::read_to_string(file.path()).unwrap();
     let from = |part: usize| text.split_inclusive('\n').skip(text.lines().count() * part / 8).collect::<String>();
-    let partial = ReplayOptions { allow_partial_base: true, snapshot_complete: false, ..options };
+    let partial = options.but(|options| (options.allow_partial_base, options.snapshot_complete) = (true, false));
     let dir = tempfile::tempdir().unwrap();
     let run = |until: Option<usize>| {
         let until = until.map(|commit| Lsn(scenario.history.commits[commit].end_lsn));
-        fill(wide(), ReplayOptions { until, ..partial.clone() }, dir.path(), EACH)
+        fill(wide(), partial.until(until), dir.path(), EACH)
     };
     fs::write(file.path(), from(3)).unwrap();
     let report = run(Some(60)).unwrap();
@@ -176,7 +179,7 @@ fn an_index_in_which_nothing_is_yet_is_of_nothing_yet() {
     let failed = fill(wide(), options.clone(), dir.path(), EACH);
     assert!(matches!(failed, Err(Error::Align(AlignError::NoSnapshot))), "{failed:?}");
     let reader = Index::open(dir.path()).unwrap();
-    let partial = ReplayOptions { allow_partial_base: true, snapshot_complete: false, ..options };
+    let partial = options.but(|options| (options.allow_partial_base, options.snapshot_complete) = (true, false));
     let report = fill(ConversationSearch::default(), partial, dir.path(), EACH).unwrap();
     assert!(report.exact_at.is_some());
     unchanged(dir.path(), &report);
@@ -231,7 +234,7 @@ fn what_a_crash_left_of_a_creation_is_cleared_and_what_is_not_ours_is_kept() {
     fs::write(dir.path().join("generation-1.new/meta.json"), "{").unwrap();
     fill(wide(), options.clone(), dir.path(), EACH).unwrap();
     let made = tempfile::tempdir().unwrap();
-    let nothing = fill(wide(), ReplayOptions { until: Some(Lsn(1)), ..options.clone() }, made.path(), EACH);
+    let nothing = fill(wide(), options.until(Some(Lsn(1))), made.path(), EACH);
     assert!(matches!(nothing, Err(Error::Align(AlignError::UntilBeforeBase { .. }))), "{nothing:?}");
     assert_eq!(Index::open(made.path()).unwrap().snapshot().lsn(), None);
     fs::remove_file(made.path().join("CURRENT")).unwrap();

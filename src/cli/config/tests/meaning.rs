@@ -3,7 +3,7 @@
 use super::super::meaning::{Config, RunPlan, SinkConfig, TantivyConfig};
 use super::*;
 use deltaic::dataflows::{ConversationSearch, ZeroItems};
-use deltaic::{IndexOptions, LogInput, Lsn, OnBadRecord, ReplayOptions};
+use deltaic::{EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
 
 fn plan(text: &str, set: &[&str]) -> RunPlan {
     Config::of(&settle(text, set, &[]).unwrap()).plan()
@@ -11,9 +11,9 @@ fn plan(text: &str, set: &[&str]) -> RunPlan {
 
 #[test]
 fn the_least_is_a_replay_with_every_default() {
-    let options = ReplayOptions::new(vec![LogInput::File("dir/log.jsonl".into())]);
+    let (log, options) = (Log::file("dir/log.jsonl"), EngineOptions::default());
     let sink = SinkConfig::JsonLines { path: None, changes: false };
-    assert_eq!(plan(LEAST, &[]), RunPlan { view: ConversationSearch::default(), options, sink });
+    assert_eq!(plan(LEAST, &[]), RunPlan { view: ConversationSearch::default(), log, options, sink });
 }
 
 #[test]
@@ -59,7 +59,8 @@ repair_delay_ms = 5
     let view = ConversationSearch::default().zero_items(ZeroItems::NeedsReviewInvite);
     let expected = RunPlan {
         view: view.include("users.name").unwrap().include("conversations.subject").unwrap(),
-        options: ReplayOptions {
+        log: Log::new(vec![LogInput::File("dir/a".into()), LogInput::File("/b".into())]).followed(),
+        options: EngineOptions {
             workers: 4,
             prefix: Some("podium".to_owned()),
             partitions: [("users", 3), ("conversations", 4)]
@@ -70,9 +71,7 @@ repair_delay_ms = 5
             allow_partial_base: true,
             on_bad_record: OnBadRecord::DeadLetter("dir/letters".into()),
             repair_delay_ms: 5,
-            follow: true,
             settle_ms: 6,
-            ..ReplayOptions::new(vec![LogInput::File("dir/a".into()), LogInput::File("/b".into())])
         },
         sink: SinkConfig::Tantivy(TantivyConfig {
             path: "dir/index".into(),
@@ -99,7 +98,7 @@ fn json_lines_go_to_a_file_or_to_standard_output() {
 
 #[test]
 fn standard_input_is_one_log() {
-    assert_eq!(plan(LEAST, &["source.files=-", "source.prefix=p"]).options.inputs, [LogInput::Stdin]);
+    assert_eq!(plan(LEAST, &["source.files=-", "source.prefix=p"]).log.inputs, [LogInput::Stdin]);
 }
 
 #[test]

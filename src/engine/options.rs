@@ -1,0 +1,82 @@
+//! What a run is told: of the log, and of everything else.
+
+use crate::dead_letter::OnBadRecord;
+use crate::source::log::{self, LogInput};
+use crate::time::Lsn;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A log to replay: lines of `kcat -C -J`, plain, gzip or zstd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Its parts, in order.
+    pub inputs: Vec<LogInput>,
+    /// Wait for more at the end of the last part, which is a plain file that grows, until the run is stopped. What such a
+    /// log will hold cannot be known before, so [`EngineOptions::prefix`] and the [`EngineOptions::partitions`] of every
+    /// table must be given. Default false.
+    pub follow: bool,
+    /// How much of it is decoded at once, in bytes. Default 256 KiB.
+    pub block_bytes: usize,
+}
+
+impl Log {
+    /// A log of these parts, with every default.
+    pub fn new(inputs: Vec<LogInput>) -> Log {
+        Log { inputs, follow: false, block_bytes: log::BLOCK_BYTES }
+    }
+
+    /// A log that is one file.
+    pub fn file(path: impl Into<PathBuf>) -> Log {
+        Log::new(vec![LogInput::File(path.into())])
+    }
+
+    /// The same, followed: see [`Log::follow`].
+    #[must_use]
+    pub fn followed(self) -> Log {
+        Log { follow: true, ..self }
+    }
+}
+
+/// How a run goes, whatever it reads. [`Engine`](crate::Engine) has a method for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Worker threads. Default 1.
+    pub workers: usize,
+    /// The topic prefix of the connector. `None`, the default: the one found in the log, which only files can be searched
+    /// for.
+    pub prefix: Option<String>,
+    /// How many partitions topics have, by topic name. Needed where it cannot be seen: for a source of records, for
+    /// standard input, for a log that is followed, and for a dump that lacks a partition.
+    pub partitions: BTreeMap<String, u32>,
+    /// Stop at the last transaction that ends at or before this LSN.
+    pub until: Option<Lsn>,
+    /// What is read holds all of the initial snapshot, even if a partition shows no change after it.
+    pub snapshot_complete: bool,
+    /// Go on without an initial snapshot.
+    pub allow_partial_base: bool,
+    /// What to do with records that cannot be used.
+    pub on_bad_record: OnBadRecord,
+    /// A row of a blocking snapshot repairs what the stream has lost only after the stream is this many milliseconds past
+    /// the moment it was read. Default 10,000.
+    pub repair_delay_ms: i64,
+    /// Where there may always be more, a transaction that has been there for this many milliseconds, with all that was
+    /// there read, closes when its rows are all counted, [`settled`](crate::Report::settled) and not proven. 0 waits for a
+    /// proof for ever. Default 30,000.
+    pub settle_ms: u64,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            workers: 1,
+            prefix: None,
+            partitions: BTreeMap::new(),
+            until: None,
+            snapshot_complete: false,
+            allow_partial_base: false,
+            on_bad_record: OnBadRecord::Stop,
+            repair_delay_ms: 10_000,
+            settle_ms: 30_000,
+        }
+    }
+}

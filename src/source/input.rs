@@ -1,0 +1,119 @@
+//! What a run reads: a log, or a source of records. Either comes in pieces, on the reader thread.
+
+use super::log::{Block, LogError, LogReader, Tailing};
+use super::records::{Next, Record, Source};
+use crate::error::Error;
+use crate::queue::Weight;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The most of a source's records that are one piece.
+const PIECE_RECORDS: usize = 1_024;
+
+/// The most bytes of records in one piece, unless it is only one.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// How long a source is waited for before it is looked whether the run goes on.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// What is read.
+pub(crate) enum Input {
+    /// The lines of a log.
+    Log(LogReader),
+    /// Records of a source, which may always have more.
+    Source { source: Box<dyn Source>, tailing: Tailing },
+}
+
+/// A part of the input, in its order.
+pub(crate) enum Piece {
+    /// Of a log.
+    Lines(Block),
+    /// Of a source.
+    Records {
+        records: Vec<Record>,
+        /// Bytes of all records up to here.
+        bytes_read: u64,
+        /// All there is was read before this piece, which is empty, at so many milliseconds.
+        all_read: Option<u64>,
+    },
+}
+
+impl Weight for Piece {
+    fn bytes(&self) -> usize {
+        match self {
+            Piece::Lines(block) => block.lines.len(),
+            Piece::Records { records, .. } => records.iter().map(Weight::bytes).sum(),
+        }
+    }
+}
+
+/// Why an input cannot be read any further. Every worker is told.
+#[derive(Clone)]
+pub(crate) enum InputError {
+    Log(Arc<LogError>),
+    Source(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<InputError> for Error {
+    fn from(error: InputError) -> Error {
+        match error {
+            InputError::Log(error) => Error::Log(error),
+            InputError::Source(error) => Error::Source(error),
+        }
+    }
+}
+
+impl Input {
+    /// Reads all of it, handing each piece to `each` until it answers false.
+    pub(super) fn read(self, mut each: impl FnMut(Piece) -> bool) -> Result<(), InputError> {
+        match self {
+            Input::Log(log) => {
+                log.read(|block| each(Piece::Lines(block))).map_err(|error| InputError::Log(Arc::new(error)))
+            }
+            Input::Source { source, tailing } => read_source(source, &tailing, each),
+        }
+    }
+}
+
+fn read_source(
+    mut source: Box<dyn Source>,
+    tailing: &Tailing,
+    mut each: impl FnMut(Piece) -> bool,
+) -> Result<(), InputError> {
+    let begun = Instant::now();
+    let (mut said, mut bytes_read) = (begun, 0);
+    while (tailing.goes_on)() {
+        let (mut records, mut bytes, mut ended) = (Vec::new(), 0, false);
+        while records.len() < PIECE_RECORDS && bytes < PIECE_BYTES {
+            // The first one is waited for; the others go with it if they are there.
+            let wait = if records.is_empty() { WAIT } else { Duration::ZERO };
+            match source.next(wait).map_err(|error| InputError::Source(error.into()))? {
+                Next::Record(record) => {
+                    bytes += record.bytes();
+                    records.push(record);
+                }
+                Next::Nothing => break,
+                Next::End => {
+                    ended = true;
+                    break;
+                }
+            }
+        }
+        bytes_read += bytes as u64;
+        let nothing = records.is_empty();
+        if !nothing && !each(Piece::Records { records, bytes_read, all_read: None }) {
+            return Ok(());
+        }
+        if ended {
+            return Ok(());
+        }
+        if nothing && tailing.is_due(said) {
+            said = Instant::now();
+            let all_read = Some(begun.elapsed().as_millis() as u64);
+            if !each(Piece::Records { records: Vec::new(), bytes_read, all_read }) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
