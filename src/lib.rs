@@ -48,6 +48,8 @@ mod error;
 pub mod fuzzing;
 mod hold;
 mod index;
+#[doc(hidden)]
+pub mod mutant;
 mod queue;
 mod render;
 mod report;

@@ -29,6 +29,8 @@ mod check;
 
 mod kill;
 
+mod mutants;
+
 mod case;
 
 mod shrink;
@@ -41,6 +43,7 @@ pub use connector::{
 };
 pub use delivery::{Delivery, cut, deliver, kcat_line};
 pub use kill::{KillOptions, KillSummary, Life, kill};
+pub use mutants::{Verdict, mutants};
 pub use oddities::Oddities;
 pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};
 pub use replay_log::{Summary, write_large, write_lines};

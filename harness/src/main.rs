@@ -5,6 +5,7 @@
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use deltaic::dataflows::ConversationSearch;
+use deltaic::mutant::Mutant;
 use deltaic::{Engine, IndexOptions, Log, TantivySink};
 use harness::{Case, KillOptions, Life, Oddities, Passage, Scenario, check, smallest_failure};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,11 @@ enum Command {
         #[arg(long)]
         program: Option<PathBuf>,
     },
+    /// Run the tests against each deliberate breakage of the engine; prints the test that caught it.
+    Mutants {
+        /// Only these, by name.
+        only: Vec<String>,
+    },
     /// What `kill` kills.
     #[command(hide = true)]
     IndexChild {
@@ -103,10 +109,28 @@ fn main() -> Result<()> {
             println!("{summary:#?}");
             Ok(())
         }
+        Command::Mutants { only } => mutants(&only),
         Command::IndexChild { log, dir, include, workers, commit_interval_ms, block_bytes } => {
             fill(&Life { log, dir, include, workers, commit_interval_ms, block_bytes })
         }
     }
+}
+
+fn mutants(only: &[String]) -> Result<()> {
+    let known: Vec<&str> = Mutant::ALL.iter().map(|mutant| mutant.name()).collect();
+    if let Some(unknown) = only.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no breakage `{unknown}`; known: {}", known.join(", "));
+    }
+    let chosen = |mutant: &Mutant| only.is_empty() || only.iter().any(|name| name == mutant.name());
+    let mutants: Vec<Mutant> = Mutant::ALL.iter().copied().filter(chosen).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let verdicts = harness::mutants(root, &mutants, |verdict| {
+        let name = verdict.mutant.map_or("the engine as it is", Mutant::name);
+        println!("{name:<28} {}", verdict.caught_by.as_deref().unwrap_or("passes"));
+    })?;
+    let alive = verdicts.iter().filter(|verdict| verdict.caught_by.is_none()).count();
+    println!("{} breakages, {} caught, {alive} not", verdicts.len(), verdicts.len() - alive);
+    if alive > 0 { bail!("{alive} breakages pass every test") } else { Ok(()) }
 }
 
 /// The engine in a process of its own.

@@ -5,6 +5,7 @@
 //! the snapshot twice; a later attempt resets what an earlier one loaded.
 
 use super::{AlignError, AlignOptions, Closing};
+use crate::mutant::Mutant;
 use crate::time::{HYDRATION_END, Lsn, Time};
 
 /// Rows let in at one internal time.
@@ -51,7 +52,7 @@ impl Base {
         if let Some(base) = self.published {
             return if attempt > base { Err(AlignError::NewBase { base, snapshot: attempt }) } else { Ok(None) };
         }
-        if self.attempt < Some(attempt) {
+        if self.attempt < Some(attempt) && !(Mutant::FirstSnapshot.lives() && self.attempt.is_some()) {
             (self.attempt, self.last, self.rows) = (Some(attempt), false, 0);
         }
         if self.attempt == Some(attempt) {
