@@ -21,6 +21,9 @@ mod error;
 pub mod fuzzing;
 mod hold;
 mod index;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod render;
 mod report;
 mod sink;
