@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   lines ──> Decoding ──> Piece, Piece, Piece ...        Dataflow: the one that runs, from `Source` to `Batch`
-//!                            │                              ^ offer              │ shown
-//!                            └──────────────────────────────┘                    └──> how many documents were touched
+//!                            │                              ^ offer              │ wait
+//!                            └──────────────────────────────┘                    v batches
 //! ```
 //!
 //! Whoever offers the next piece only after the batch of the one before has come out decides how many rows a step has. No
@@ -23,7 +23,7 @@ use crate::sink::{Batch, History};
 use crate::source::catalog::Catalog;
 use crate::source::feed::prepared::{self, Outlets};
 use crate::source::feed::{self, Chunk};
-use crate::source::log::Block;
+use crate::source::log::{self, Block, LogError, LogInput};
 use crate::source::survey::Restarts;
 use crate::status::Status;
 use crate::time::{Epoch, Lsn};
@@ -73,8 +73,11 @@ impl Decoding {
 
     /// Decodes whole lines.
     pub fn decode(&mut self, lines: Vec<u8>) -> Piece {
-        let block = Block { lines, name: "".into(), first_line: 1, bytes_read: 0, cut: false, all_read: None };
-        let chunks = feed::decode(&self.catalog, &mut self.decoder, &block, self.workers);
+        self.decode_block(&Block { lines, name: "".into(), first_line: 1, bytes_read: 0, cut: false, all_read: None })
+    }
+
+    fn decode_block(&mut self, block: &Block) -> Piece {
+        let chunks = feed::decode(&self.catalog, &mut self.decoder, block, self.workers);
         let origins = chunks.iter().flat_map(|chunk| &chunk.events).filter_map(|event| match &event.body {
             Ok(Envelope::Row { origin, .. }) => Some(origin),
             _ => None,
@@ -86,6 +89,20 @@ impl Decoding {
         }
         Piece { chunks, rows, proven }
     }
+}
+
+/// Reads and decodes a whole log on the calling thread, and answers how many records it has. Nothing is kept.
+///
+/// # Errors
+/// If the log cannot be read.
+pub fn decode_all(view: &impl View, prefix: &str, inputs: &[LogInput]) -> Result<u64, LogError> {
+    let mut decoding = Decoding::new(view, prefix, 1);
+    let mut records = 0;
+    log::read_all(inputs, |block| {
+        records += decoding.decode_block(&block).chunks.iter().map(|chunk| chunk.records).sum::<u64>();
+        true
+    })?;
+    Ok(records)
 }
 
 impl Piece {
@@ -138,17 +155,6 @@ fn typed<R: Row<Key = Uuid>>(
     })
 }
 
-/// What came out of the dataflow while it was waited for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// Batches.
-    pub batches: u64,
-    /// Documents touched, all batches together.
-    pub touched: u64,
-    /// Documents that stand.
-    pub documents: u64,
-}
-
 /// A dataflow that runs.
 pub struct Dataflow {
     outlets: Outlets,
@@ -184,38 +190,29 @@ impl Dataflow {
         self.outlets.send(piece.chunks);
     }
 
-    /// Waits until everything up to `end` has come out, as a sink that only counts.
+    /// Takes batches, as a sink that only counts, until everything up to `end` has come out.
     ///
     /// # Panics
     /// If the run ends before, by an error, or does not get there.
-    pub fn wait(&self, end: Lsn) -> Shown {
-        let mut shown = Shown::default();
+    pub fn wait(&self, end: Lsn) {
         loop {
             let Ok(batch) = self.batches.recv_timeout(PATIENCE) else {
                 panic!("nothing shown up to {end}: {:?}, {:?}", self.status.take_error(), self.status.align());
             };
-            shown.batches += 1;
-            shown.touched += batch.touched.len() as u64;
-            shown.documents = batch.documents;
             if batch.upper > end.time(Epoch::default()) {
-                return shown;
+                return;
             }
         }
     }
 
-    /// Ends the log, and waits for the workers.
+    /// Ends the log, waits for the workers, and answers how many documents stand.
     ///
     /// # Errors
     /// What ended the run before.
-    pub fn end(self) -> Result<Shown, Error> {
+    pub fn end(self) -> Result<u64, Error> {
         self.outlets.end();
-        let mut shown = Shown::default();
-        for batch in self.batches {
-            shown.batches += 1;
-            shown.touched += batch.touched.len() as u64;
-            shown.documents = batch.documents;
-        }
+        let documents = self.batches.iter().map(|batch| batch.documents).last();
         worker::join(self.guards, &self.status)?;
-        self.status.take_error().map_or(Ok(shown), Err)
+        self.status.take_error().map_or(Ok(documents.unwrap_or_default()), Err)
     }
 }

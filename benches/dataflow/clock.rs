@@ -12,19 +12,17 @@ pub(crate) struct Took {
     /// Microseconds of a step.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
-    /// Documents that were given out.
-    pub(crate) touched: u64,
 }
 
 impl Took {
-    /// Runs `work`, which answers with its rows, the documents it gave out, and the time of each step.
-    pub(crate) fn of(work: impl FnOnce() -> (u64, u64, Vec<Duration>)) -> Took {
+    /// Runs `work`, which answers with its rows and the time of each step.
+    pub(crate) fn of(work: impl FnOnce() -> (u64, Vec<Duration>)) -> Took {
         let (started, cpu) = (Instant::now(), cpu_seconds());
-        let (rows, touched, mut steps) = work();
+        let (rows, mut steps) = work();
         let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         steps.sort_unstable();
         let at = |share: usize| steps.get(steps.len() * share / 100).map_or(0.0, |step| step.as_secs_f64() * 1e6);
-        Took { rows, wall, cpu, p50: at(50), p99: at(99), touched }
+        Took { rows, wall, cpu, p50: at(50), p99: at(99) }
     }
 
     pub(crate) fn rows_per_cpu_second(&self) -> f64 {
@@ -33,14 +31,14 @@ impl Took {
 
     /// As a line that [`Took::read`] reads.
     pub(crate) fn line(&self) -> String {
-        let Took { rows, wall, cpu, p50, p99, touched } = self;
-        format!("{rows} {wall} {cpu} {p50} {p99} {touched}")
+        let Took { rows, wall, cpu, p50, p99 } = self;
+        format!("{rows} {wall} {cpu} {p50} {p99}")
     }
 
     pub(crate) fn read(line: &str) -> Option<Took> {
         let numbers = line.split(' ').map(str::parse).collect::<Result<Vec<f64>, _>>().ok()?;
-        let [rows, wall, cpu, p50, p99, touched] = numbers[..] else { return None };
-        Some(Took { rows: rows as u64, wall, cpu, p50, p99, touched: touched as u64 })
+        let [rows, wall, cpu, p50, p99] = numbers[..] else { return None };
+        Some(Took { rows: rows as u64, wall, cpu, p50, p99 })
     }
 }
 

@@ -244,7 +244,7 @@ impl Bench {
         let turn = self.replaced % 4;
         self.replaced += 1;
         lines.begin()?;
-        if turn % 2 == 0 {
+        if matches!(turn, 0 | 2) {
             self.new_item(lines)?;
         } else {
             while self.gone_items.remove(&self.oldest) {
