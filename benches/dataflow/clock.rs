@@ -25,6 +25,22 @@ impl Took {
         Took { rows, wall, cpu, p50: at(50), p99: at(99) }
     }
 
+    /// The median of each figure, of runs of one thing.
+    pub(crate) fn median<'a>(runs: impl Iterator<Item = &'a Took> + Clone) -> Took {
+        let of = |figure: fn(&Took) -> f64| {
+            let mut figures: Vec<f64> = runs.clone().map(figure).collect();
+            figures.sort_by(f64::total_cmp);
+            figures.get(figures.len() / 2).copied().unwrap_or_default()
+        };
+        Took {
+            rows: runs.clone().map(|took| took.rows).next().unwrap_or_default(),
+            wall: of(|took| took.wall),
+            cpu: of(|took| took.cpu),
+            p50: of(|took| took.p50),
+            p99: of(|took| took.p99),
+        }
+    }
+
     pub(crate) fn rows_per_cpu_second(&self) -> f64 {
         self.rows as f64 / self.cpu
     }

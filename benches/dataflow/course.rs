@@ -43,7 +43,7 @@ impl Course {
         let rows = |share: f64| (conversations as f64 * share) as u64;
         let stretch = |step: u64, share: f64| Stretch { step, rows: rows(share).max(step) };
         let stretches =
-            vec![stretch(1, 0.4), stretch(100, 1.5), stretch(1_000, 3.0), stretch(10_000, 3.0), stretch(100_000, 4.0)];
+            vec![stretch(1, 0.3), stretch(100, 1.0), stretch(1_000, 1.5), stretch(10_000, 2.0), stretch(100_000, 3.0)];
         Course { sizes, changes: Changes::Mixed, stretches }
     }
 
@@ -79,6 +79,11 @@ impl Course {
         }
         for number in 0..STILL {
             log.still(number)?;
+        }
+        if self.sizes.items_each == 0 {
+            // There is none to update, and the partition must show something.
+            log.replacement()?;
+            log.replacement()?;
         }
         send(0, std::mem::take(log.out()))?;
         for (part, stretch) in self.stretches.iter().enumerate() {
