@@ -1,11 +1,18 @@
 //! End to end, from the log file to a null sink: records/s, MB/s and CPU seconds, at 1 and 2 workers, and the same split
-//! into what decoding costs and what the dataflow adds; and with the view in plain differential operators.
+//! into what decoding costs and what the dataflow adds; with the view in plain differential operators; and as a multiple of
+//! what other stream processors do with the same pipeline.
 //!
 //! The log is generated once, below `target/`, from a fixed seed: the workload of our peers' benchmark (conversations with
 //! five items each as a snapshot, then single changes in transactions of one to five rows). `DELTAIC_BENCH_ROWS` sets its
 //! size in rows (default 1,000,000). Times are wall clock and CPU time of the whole process, reader and decoders included;
-//! each row is the median of `RUNS` runs. Decode alone is the same replay with a view over the same tables that keeps
-//! nothing.
+//! each row is the median of `RUNS` runs, of the plain view one run. Decode alone is reading and decoding on one thread,
+//! and nothing else; decode and align is the same replay with a view over the same tables that keeps nothing.
+//!
+//! # The peers
+//! The same view, as a good user of each writes it, with RocksDB, fed from a local Kafka broker with this log, measured once
+//! on two shared cores; of several designs and settings the best that gave the right answer. Kafka Streams 4.3.1: tables and
+//! foreign-key joins of its DSL, 2 threads. Flink SQL 2.2.1: upsert input, mini-batches, 2 slots. CPU seconds are those of the
+//! application, without the broker.
 
 #![expect(clippy::print_stdout, reason = "a bench that prints its figures")]
 
@@ -14,12 +21,21 @@ use deltaic::dataflows::{
     BadValue, Collections, ConversationDocument, ConversationSearch, PlainConversationSearch, Row, Schema, Table, Time,
     Uuid, Value, View,
 };
-use deltaic::{Engine, Log, NullSink};
+use deltaic::internals::decode_all;
+use deltaic::{Engine, Log, LogInput, NullSink};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const RUNS: usize = 3;
+
+/// Rows per CPU second of the peers, by the log's rows.
+const PEERS: [(&str, f64); 4] = [
+    ("Kafka Streams, 2.24 M rows", 11_800.0),
+    ("Kafka Streams, 560 k rows", 9_400.0),
+    ("Flink SQL, 560 k rows", 9_400.0),
+    ("Flink SQL, 2.24 M rows", 7_200.0),
+];
 
 fn main() {
     let rows = std::env::var("DELTAIC_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
@@ -27,16 +43,24 @@ fn main() {
     let text_bytes = text_bytes(&log);
     println!("log: {rows} rows, {:.0} MB of text, {:.0} MB zstd", text_bytes as f64 / 1e6, size(&log) as f64 / 1e6);
     println!("{:<34} {:>9} {:>9} {:>9} {:>9} {:>12}", "", "wall s", "CPU s", "krec/s", "MB/s", "krows/CPU s");
+    let mut end_to_end = Vec::new();
     for workers in [1, 2] {
-        print(&format!("log to null sink, {workers} workers"), rows, text_bytes, || {
+        let speed = print(&format!("log to null sink, {workers} workers"), RUNS, rows, text_bytes, || {
             replay(ConversationSearch::default(), &log, workers)
         });
-        print(&format!("  with the plain view, {workers} workers"), rows, text_bytes, || {
+        end_to_end.push(speed);
+        print(&format!("  with the plain view, {workers} workers"), 1, rows, text_bytes, || {
             replay(PlainConversationSearch::default(), &log, workers)
         });
-        print(&format!("  decode and align only, {workers} workers"), rows, text_bytes, || {
+        print(&format!("  decode and align only, {workers} workers"), RUNS, rows, text_bytes, || {
             replay(Nothing, &log, workers)
         });
+    }
+    print("decode alone, one thread", RUNS, rows, text_bytes, || decode(&log));
+    println!("\n{:<34} {:>12} {:>12}", "end to end, rows per CPU second", "1 worker", "2 workers");
+    for (peer, speed) in PEERS {
+        let times: Vec<String> = end_to_end.iter().map(|ours| format!("{:>10.1} x", ours / speed)).collect();
+        println!("{:<34} {}", format!("to {peer}"), times.join(" "));
     }
 }
 
@@ -77,16 +101,26 @@ fn replay(view: impl View, log: &Path, workers: usize) -> Took {
     Took { records: report.records, wall: started.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu }
 }
 
-fn print(name: &str, rows: u64, text_bytes: u64, mut run: impl FnMut() -> Took) {
-    let mut runs: Vec<Took> = (0..RUNS).map(|_| run()).collect();
-    runs.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
-    let Some(Took { records, wall, cpu }) = runs.into_iter().nth(RUNS / 2) else { return };
+/// Reading and decoding alone.
+fn decode(log: &Path) -> Took {
+    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let input = LogInput::File(log.to_owned());
+    let records = decode_all(&ConversationSearch::default(), "podium", &[input]).expect("the log is good");
+    Took { records, wall: started.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu }
+}
+
+/// Prints the median of some runs, and answers its rows per CPU second.
+fn print(name: &str, runs: usize, rows: u64, text_bytes: u64, mut run: impl FnMut() -> Took) -> f64 {
+    let mut took: Vec<Took> = (0..runs).map(|_| run()).collect();
+    took.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
+    let Took { records, wall, cpu } = took.swap_remove(runs / 2);
     println!(
         "{name:<34} {wall:>9.2} {cpu:>9.2} {:>9.0} {:>9.0} {:>12.0}",
         records as f64 / wall / 1e3,
         text_bytes as f64 / wall / 1e6,
         rows as f64 / cpu / 1e3,
     );
+    rows as f64 / cpu
 }
 
 /// User and system time of this process so far, from `/proc`, where it stands in hundredths of a second.

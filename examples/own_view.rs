@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// The key of a product: text of our own kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Sku(String);
+pub(crate) struct Sku(String);
 
 impl ColumnValue for Sku {
     const KIND: Kind = Kind::Text;
@@ -24,12 +24,12 @@ impl ColumnValue for Sku {
     }
 }
 
-row! { pub struct Product in "public.products" (sku: Sku) { title: Value } }
-row! { pub struct Sale in "public.sales" (id: Uuid) { sku: Sku, units: i64 } }
+row! { pub(crate) struct Product in "public.products" (sku: Sku) { title: Value } }
+row! { pub(crate) struct Sale in "public.sales" (id: Uuid) { sku: Sku, units: i64 } }
 
 /// What each product has sold.
 #[derive(Clone)]
-pub struct Sales;
+pub(crate) struct Sales;
 
 impl View for Sales {
     type Tables = (Product, Sale);

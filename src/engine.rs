@@ -30,8 +30,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-/// Batches on their way to the sink.
-const BATCHES: Bound = Bound { items: 4, bytes: 64 << 20 };
+/// What may wait on its way to the sink.
+pub(crate) const BATCHES: Bound = Bound { items: 4, bytes: 64 << 20 };
 
 /// What a run reads.
 enum Reads {

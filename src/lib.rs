@@ -48,6 +48,9 @@ mod error;
 pub mod fuzzing;
 mod hold;
 mod index;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 #[doc(hidden)]
 pub mod mutant;
 mod queue;

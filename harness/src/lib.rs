@@ -25,6 +25,8 @@ mod scenario;
 
 mod replay_log;
 
+pub mod baseline;
+
 mod check;
 
 mod kill;
@@ -46,7 +48,7 @@ pub use kill::{KillOptions, KillSummary, Life, kill};
 pub use mutants::{Verdict, mutants};
 pub use oddities::Oddities;
 pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};
-pub use replay_log::{Summary, write_large, write_lines};
+pub use replay_log::{LargeLog, LargeLogSizes, Summary, write_large, write_lines};
 pub use scenario::Scenario;
 pub use shrink::{ATTEMPTS_MAX, Shrunk, shrink, smallest_failure};
 pub use workload::{

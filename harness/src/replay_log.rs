@@ -26,7 +26,6 @@ use crate::workload::{Cell, Row, Table, uuid_text};
 
 /// Level of the written zstd stream.
 const ZSTD_LEVEL: i32 = 3;
-const ITEMS_EACH: u64 = 5;
 /// 2026-03-01, in microseconds.
 const FIRST_MOMENT: i64 = 1_772_323_200_000_000;
 
@@ -66,66 +65,156 @@ pub fn write_large(path: &Path, rows: u64, seed: u64) -> io::Result<Summary> {
 /// # Errors
 /// Whatever writing gives.
 pub fn write_lines(out: impl Write, rows: u64, seed: u64) -> io::Result<Summary> {
-    let mut bench = Bench::new(seed, rows);
-    let mut lines = Lines::new(out);
-    bench.snapshot(&mut lines, rows)?;
-    while lines.summary.rows < rows {
-        let size = bench.rng.u64(1..=5).min(rows - lines.summary.rows);
-        bench.transaction(&mut lines, size)?;
+    let mut log = LargeLog::new(out, LargeLogSizes::of_rows(rows), seed);
+    log.snapshot(rows)?;
+    while log.summary().rows < rows {
+        log.transaction(rows - log.summary().rows)?;
     }
-    Ok(lines.summary)
+    Ok(log.summary())
+}
+
+/// What the snapshot of a large log holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LargeLogSizes {
+    /// Users, each of which may have conversations.
+    pub users: u64,
+    /// Conversations.
+    pub conversations: u64,
+    /// Items of each conversation.
+    pub items_each: u64,
+    /// Partitions of each table's topic.
+    pub partitions: u32,
+}
+
+impl LargeLogSizes {
+    /// The sizes for a log of `rows` rows, of which the snapshot is a good half.
+    pub fn of_rows(rows: u64) -> LargeLogSizes {
+        let conversations = (rows * 55 / 610).max(1);
+        LargeLogSizes { users: (conversations / 10).max(1), conversations, items_each: 5, partitions: 3 }
+    }
+
+    /// Rows of the snapshot.
+    pub fn rows(&self) -> u64 {
+        self.users + self.conversations * (1 + self.items_each)
+    }
+}
+
+/// A large log that is written piece by piece, for as long as it is asked for more.
+pub struct LargeLog<W> {
+    bench: Bench,
+    lines: Lines<W>,
+}
+
+impl<W: Write> LargeLog<W> {
+    /// A log to `out`, of which nothing is written yet.
+    pub fn new(out: W, sizes: LargeLogSizes, seed: u64) -> LargeLog<W> {
+        LargeLog { bench: Bench::new(seed, sizes), lines: Lines::new(out, sizes.partitions as i32) }
+    }
+
+    /// Writes the next rows of the snapshot, `most` at most, and answers how many: 0 when it is complete.
+    ///
+    /// # Errors
+    /// Whatever writing gives.
+    pub fn snapshot(&mut self, most: u64) -> io::Result<u64> {
+        self.bench.snapshot(&mut self.lines, most)
+    }
+
+    /// Writes a transaction of one to five rows, `most` at most, and answers how many.
+    ///
+    /// # Errors
+    /// Whatever writing gives.
+    pub fn transaction(&mut self, most: u64) -> io::Result<u64> {
+        let size = self.bench.rng.u64(1..=5).min(most);
+        self.bench.transaction(&mut self.lines, size)?;
+        Ok(size)
+    }
+
+    /// Writes a transaction that updates one row of each table and nothing that a view reads of it, and answers how many
+    /// rows that is. The rows are those of the `number`, counted around.
+    ///
+    /// # Errors
+    /// Whatever writing gives.
+    pub fn still(&mut self, number: u64) -> io::Result<u64> {
+        self.bench.still(&mut self.lines, number)
+    }
+
+    /// Writes a transaction of one row that leaves the number of items as it is, with the next: an item comes, one goes.
+    /// Of those that go one is the newest and the next is the oldest.
+    ///
+    /// # Errors
+    /// Whatever writing gives.
+    pub fn replacement(&mut self) -> io::Result<u64> {
+        self.bench.replacement(&mut self.lines)
+    }
+
+    /// What was written so far.
+    pub fn summary(&self) -> Summary {
+        self.lines.summary
+    }
+
+    /// What is written to, between two pieces.
+    pub fn out(&mut self) -> &mut W {
+        self.lines.out()
+    }
 }
 
 /// The rows as functions of their numbers, and what has changed since.
 struct Bench {
     rng: Rng,
     seed: u64,
-    conversations: u64,
-    /// Users of the snapshot; the owners of conversations.
-    owners: u64,
+    /// The snapshot's; its users are the owners of conversations.
+    sizes: LargeLogSizes,
+    /// Rows of the snapshot that were written.
+    written: u64,
     users: u64,
     items: u64,
+    /// No item below this stands, once there were replacements.
+    oldest: u64,
+    replaced: u64,
     gone_users: BTreeSet<u64>,
     gone_items: BTreeSet<u64>,
     closed: BTreeSet<u64>,
 }
 
 impl Bench {
-    fn new(seed: u64, rows: u64) -> Self {
-        let conversations = (rows * 55 / 610).max(1);
-        let owners = (conversations / 10).max(1);
+    fn new(seed: u64, sizes: LargeLogSizes) -> Self {
         Bench {
             rng: Rng::with_seed(seed ^ 0x5eed_0004),
             seed,
-            conversations,
-            owners,
-            users: owners,
-            items: conversations * ITEMS_EACH,
+            sizes,
+            written: 0,
+            users: sizes.users,
+            items: sizes.conversations * sizes.items_each,
+            oldest: 0,
+            replaced: 0,
             gone_users: BTreeSet::new(),
             gone_items: BTreeSet::new(),
             closed: BTreeSet::new(),
         }
     }
 
-    fn snapshot<W: Write>(&mut self, lines: &mut Lines<W>, most: u64) -> io::Result<()> {
-        let sizes =
-            [(Table::Users, self.users), (Table::Conversations, self.conversations), (Table::Items, self.items)];
-        let total = sizes.iter().map(|(_, size)| size).sum::<u64>().min(most);
-        let mut written = 0;
-        for (table, size) in sizes {
-            for number in 0..size.min(total - written) {
-                let marker = match (written, number) {
-                    _ if written + 1 == total => "last",
+    fn snapshot<W: Write>(&mut self, lines: &mut Lines<W>, most: u64) -> io::Result<u64> {
+        let LargeLogSizes { users, conversations, items_each, .. } = self.sizes;
+        let tables =
+            [(Table::Users, users), (Table::Conversations, conversations), (Table::Items, conversations * items_each)];
+        let (total, before) = (self.sizes.rows(), self.written);
+        let mut start = 0;
+        for (table, size) in tables {
+            while self.written < start + size && self.written - before < most {
+                let number = self.written - start;
+                let marker = match (self.written, number) {
+                    (written, _) if written + 1 == total => "last",
                     (0, _) => "first",
                     _ if number + 1 == size => "last_in_data_collection",
                     (_, 0) => "first_in_data_collection",
                     _ => "true",
                 };
                 lines.snapshot_row(&self.row(table, number), marker)?;
-                written += 1;
+                self.written += 1;
             }
+            start += size;
         }
-        Ok(())
+        Ok(self.written - before)
     }
 
     fn transaction<W: Write>(&mut self, lines: &mut Lines<W>, size: u64) -> io::Result<()> {
@@ -134,6 +223,39 @@ impl Bench {
             self.change(lines)?;
         }
         lines.end()
+    }
+
+    fn still<W: Write>(&mut self, lines: &mut Lines<W>, number: u64) -> io::Result<u64> {
+        let LargeLogSizes { users, conversations, items_each, .. } = self.sizes;
+        let sizes = [users, conversations, conversations * items_each];
+        let mut rows = 0;
+        lines.begin()?;
+        for (table, size) in Table::VIEW.into_iter().zip(sizes) {
+            if let Some(number) = number.checked_rem(size) {
+                lines.row('u', &self.row(table, number))?;
+                rows += 1;
+            }
+        }
+        lines.end()?;
+        Ok(rows)
+    }
+
+    fn replacement<W: Write>(&mut self, lines: &mut Lines<W>) -> io::Result<u64> {
+        let turn = self.replaced % 4;
+        self.replaced += 1;
+        lines.begin()?;
+        if matches!(turn, 0 | 2) {
+            self.new_item(lines)?;
+        } else {
+            while self.gone_items.remove(&self.oldest) {
+                self.oldest += 1;
+            }
+            let item = if turn == 1 { self.items - 1 } else { self.oldest };
+            self.gone_items.insert(item);
+            lines.row('d', &self.row(Table::Items, item))?;
+        }
+        lines.end()?;
+        Ok(1)
     }
 
     fn change<W: Write>(&mut self, lines: &mut Lines<W>) -> io::Result<()> {
@@ -205,9 +327,9 @@ impl Bench {
     /// Half of all draws even, half by Zipf's law: the logarithm of the rank is even.
     fn conversation_of(&self, drawn: u64) -> u64 {
         let fraction = (drawn >> 12) as f64 / (1_u64 << 52) as f64;
-        let count = self.conversations as f64;
+        let count = self.sizes.conversations as f64;
         let place = if drawn & 1 == 0 { fraction * count } else { count.powf(fraction) - 1.0 };
-        (place as u64).min(self.conversations - 1)
+        (place as u64).min(self.sizes.conversations - 1)
     }
 
     fn text(&mut self, length: usize) -> Cell {
@@ -226,7 +348,7 @@ impl Bench {
                 vec![uid(table, number), Cell::Text(name), Cell::Text(bio), created_at]
             }
             Table::Conversations => {
-                let user = uid(Table::Users, rng.u64(..self.owners));
+                let user = uid(Table::Users, rng.u64(..self.sizes.users));
                 let subject = Cell::Text(plain_text(&mut rng, 30));
                 let closed =
                     if self.closed.contains(&number) { Cell::Local(FIRST_MOMENT + number as i64) } else { Cell::Null };
@@ -234,8 +356,9 @@ impl Bench {
             }
             Table::Items | Table::Signal => {
                 let drawn = rng.u64(..);
-                let in_snapshot = number < self.conversations * ITEMS_EACH;
-                let parent = if in_snapshot { number / ITEMS_EACH } else { self.conversation_of(drawn) };
+                let LargeLogSizes { conversations, items_each, .. } = self.sizes;
+                let in_snapshot = number < conversations * items_each;
+                let parent = if in_snapshot { number / items_each } else { self.conversation_of(drawn) };
                 let kind =
                     rng.choice(["message", "message", "message", "review_invite", "review"]).unwrap_or("message");
                 let (kind, body) = (Cell::Text(kind.to_owned()), Cell::Text(plain_text(&mut rng, 100)));

@@ -17,6 +17,9 @@
 //! and each hands it on to every worker. A channel that closes without one means that a thread failed, and that records
 //! may be missing.
 
+#[cfg(feature = "internals")]
+pub(crate) mod prepared;
+
 use super::Location;
 use super::catalog::{Catalog, Partition, Topic};
 use super::input::{Input, InputError, Piece};

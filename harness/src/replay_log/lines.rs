@@ -9,13 +9,13 @@ use crate::connector::{Record, TRANSACTION_TOPIC, bare_key, change_payload, hash
 use crate::delivery::kcat_line;
 use crate::workload::{Row, Table};
 
-const PARTITIONS: i32 = 3;
 const RUN_ID: &str = "01a20925-3c7c-7e65-8688-693ca1c543a2";
 const FIRST_MS: i64 = 1_795_449_766_000;
 
 /// Writes records and keeps the positions they carry.
 pub(super) struct Lines<W> {
     out: W,
+    partitions: i32,
     pub(super) summary: Summary,
     offsets: BTreeMap<(String, i32), i64>,
     lsn: u64,
@@ -28,12 +28,13 @@ pub(super) struct Lines<W> {
 }
 
 impl<W: Write> Lines<W> {
-    pub(super) fn new(out: W) -> Self {
+    pub(super) fn new(out: W, partitions: i32) -> Self {
         let context =
             [("connectorLogicalName", "podium"), ("taskId", "0"), ("connectorName", "postgresql"), ("runId", RUN_ID)];
         let base_lsn = 120_972_920;
         Lines {
             out,
+            partitions,
             summary: Summary { base_lsn, last_end_lsn: base_lsn, ..Summary::default() },
             offsets: BTreeMap::new(),
             lsn: base_lsn,
@@ -43,6 +44,10 @@ impl<W: Write> Lines<W> {
             orders: [0; 3],
             headers: context.map(|(name, value)| (format!("__debezium.context.{name}"), value.to_owned())).to_vec(),
         }
+    }
+
+    pub(super) fn out(&mut self) -> &mut W {
+        &mut self.out
     }
 
     pub(super) fn snapshot_row(&mut self, row: &Row, marker: &str) -> io::Result<()> {
@@ -88,7 +93,7 @@ impl<W: Write> Lines<W> {
     fn change(&mut self, op: char, row: &Row, snapshot: &str, transaction: &str) -> io::Result<()> {
         self.summary.rows += 1;
         let key = bare_key(row);
-        let partition = hash_partition(&key, PARTITIONS);
+        let partition = hash_partition(&key, self.partitions);
         let payload = change_payload(op, row, &self.source(row.table, snapshot), transaction, self.ms + 300);
         let record = Record {
             topic: row.table.topic(),
