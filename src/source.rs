@@ -11,6 +11,7 @@ pub(crate) mod kcat;
 pub(crate) mod log;
 pub(crate) mod offsets;
 pub(crate) mod reader;
+pub(crate) mod shape;
 pub(crate) mod survey;
 
 use std::borrow::Cow;
