@@ -7,6 +7,8 @@
 //!            └──> serde_json::Value, field by field ───────────────────────┘
 //! ```
 //!
+//! And lines that are decoded by their shape are compared with the same lines decoded by their names: [`shape`].
+//!
 //! Refusing is always right here, coercing never is: a row has the very uuid, text and instant that the bytes say, or it
 //! is no row. No part of the stable API: it is there with the feature `fuzzing` only.
 //!
@@ -21,6 +23,8 @@
 
 use crate::envelope::{Body, Decoder, Envelope, Op, Origin, RowBuffer, TypedRows, codecs};
 use crate::source::catalog::{Catalog, Topic};
+use crate::source::feed::{self, Event};
+use crate::source::log::Block;
 use crate::source::{SourceRecord, kcat};
 use dataflows::{Conversation, ConversationSearch, Extra, Item, ItemType, Row, User, Uuid, Value};
 use serde_json::Value as Json;
@@ -72,6 +76,46 @@ pub fn parts(bytes: &[u8]) {
     let value = parts.next().unwrap_or_default();
     let key = parts.next();
     record(value, key, &String::from_utf8_lossy(parts.next().unwrap_or_default()));
+}
+
+/// Takes the bytes for lines of one log. Each is decoded by a decoder that learns shapes from those before it, and by one
+/// that has seen no other line: both must say the same.
+pub fn shape(log: &[u8]) {
+    let catalog = catalog();
+    let mut learning = Decoder::new(catalog.clone());
+    log.split(|c| *c == b'\n').for_each(|line| same_by_shape(&catalog, &mut learning, line));
+}
+
+/// Decodes a line with a decoder that may know its shape and with one that cannot, and compares all that comes out.
+pub(crate) fn same_by_shape(catalog: &Catalog, learning: &mut Decoder, line: &[u8]) {
+    let by_shape = spelled(catalog, learning, line);
+    let by_name = spelled(catalog, &mut Decoder::new(catalog.clone()), line);
+    assert_eq!(by_shape, by_name, "{}", String::from_utf8_lossy(line));
+}
+
+/// All that a decoder makes of a line, in words.
+fn spelled(catalog: &Catalog, decoder: &mut Decoder, line: &[u8]) -> Vec<String> {
+    let bytes_read = line.len() as u64;
+    let block =
+        Block { lines: line.to_vec(), name: "log".into(), first_line: 1, bytes_read, cut: false, all_read: None };
+    let mut spelled = Vec::new();
+    for chunk in feed::decode(catalog, decoder, &block, 2) {
+        spelled.push(format!("{} records", chunk.records));
+        for Event { partition, offset, body } in chunk.events {
+            spelled.push(format!("{partition:?}, offset {offset}: {body:?}"));
+        }
+        for rows in chunk.buffers.into_iter().map(RowBuffer::into_any) {
+            let rows = match rows.downcast::<TypedRows<User>>() {
+                Ok(users) => Ok(format!("{:?}", users.0)),
+                Err(rows) => rows.downcast::<TypedRows<Conversation>>().map(|rows| format!("{:?}", rows.0)),
+            };
+            spelled.push(rows.unwrap_or_else(|rows| {
+                let items: Box<TypedRows<Item>> = rows.downcast().expect("rows of one of three tables");
+                format!("{:?}", items.0)
+            }));
+        }
+    }
+    spelled
 }
 
 /// Decodes a record and compares what came out.

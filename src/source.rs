@@ -13,6 +13,7 @@ pub(crate) mod log;
 pub(crate) mod offsets;
 pub(crate) mod reader;
 pub(crate) mod records;
+pub(crate) mod shape;
 pub(crate) mod survey;
 
 use std::borrow::Cow;

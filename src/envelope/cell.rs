@@ -5,60 +5,97 @@ use serde_json::value::RawValue;
 use sonic_rs::{JsonValueTrait, LazyValue};
 use std::collections::BTreeMap;
 
-/// What Debezium writes for an unchanged TOAST value: as text, and as a list of text.
-const UNAVAILABLE: [&str; 2] = ["\"__debezium_unavailable_value\"", "[\"__debezium_unavailable_value\"]"];
+/// What Debezium writes for an unchanged TOAST value.
+const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
-/// Reads the value of `column`. `may_omit` says whether the table's large values may be left out of a record.
-pub(super) fn read(column: &Column, may_omit: bool, json: &LazyValue<'_>) -> Result<Value, BadValue> {
-    let bad = |reason: String| BadValue::new(column.name.clone(), reason);
-    let raw = json.as_raw_str();
-    if may_omit && UNAVAILABLE.contains(&raw) {
-        return Ok(Value::Unknown);
-    }
-    if raw == "null" {
-        return match column.kind {
-            Kind::Present => Ok(Value::Bool(false)),
-            _ if column.nullable => Ok(Value::Null),
-            _ => Err(bad("null, where a value is needed".to_owned())),
-        };
-    }
-    match column.kind {
-        Kind::Present => Ok(Value::Bool(true)),
-        Kind::Uuid => match raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).and_then(Uuid::parse) {
-            Some(uuid) => Ok(Value::Uuid(uuid)),
-            None => Err(bad(format!("expected a uuid, found {}", shortened(raw)))),
-        },
-        Kind::Text => match json.as_str() {
-            Some(text) => Ok(Value::Text(text.into())),
-            None => Err(bad(format!("expected text, found {}", shortened(raw)))),
-        },
-        Kind::Integer => match raw.parse() {
-            Ok(integer) => Ok(Value::Integer(integer)),
-            Err(_) => Err(bad(format!("expected a whole number, found {}", shortened(raw)))),
-        },
-        Kind::Timestamp => match raw.parse().ok().or_else(|| json.as_str().and_then(micros)) {
-            Some(micros) => Ok(Value::Timestamp(micros)),
-            None => Err(bad(format!("expected an ISO-8601 time or whole microseconds, found {}", shortened(raw)))),
-        },
-        Kind::Any => any(json).ok_or_else(|| bad(format!("cannot be read: {}", shortened(raw)))),
+/// The same where the value is a list.
+const UNAVAILABLE_LIST: &str = "[\"__debezium_unavailable_value\"]";
+
+/// A scalar without escapes.
+#[derive(Clone, Copy)]
+pub(super) enum Scalar<'a> {
+    /// The text between the quotes.
+    Text(&'a str),
+    /// A number, `true`, `false` or `null`.
+    Other(&'a str),
+}
+
+impl<'a> Scalar<'a> {
+    /// `None` for text with escapes, and for what is no scalar.
+    fn of(raw: &'a str) -> Option<Scalar<'a>> {
+        match raw.as_bytes().first()? {
+            b'"' => {
+                let text = raw.strip_prefix('"')?.strip_suffix('"')?;
+                memchr::memchr(b'\\', text.as_bytes()).is_none().then_some(Scalar::Text(text))
+            }
+            b'{' | b'[' => None,
+            _ => Some(Scalar::Other(raw)),
+        }
     }
 }
 
-/// Any JSON, in one spelling for each value: an escaped letter and the letter are one text, and fields are sorted. A
-/// number keeps its own text, at whatever depth: parsed, one that is long would lose digits.
+/// Reads the value of `column`. `may_omit` says whether the table's large values may be left out of a record.
+pub(super) fn read(column: &Column, may_omit: bool, json: &LazyValue<'_>) -> Result<Value, BadValue> {
+    let raw = json.as_raw_str();
+    let value = match Scalar::of(raw) {
+        Some(scalar) => read_scalar(column, may_omit, scalar),
+        None => read_other(column, may_omit, json),
+    };
+    value.ok_or_else(|| {
+        let reason = match column.kind {
+            _ if raw == "null" => "null, where a value is needed".to_owned(),
+            Kind::Uuid => format!("expected a uuid, found {}", shortened(raw)),
+            Kind::Text => format!("expected text, found {}", shortened(raw)),
+            Kind::Integer => format!("expected a whole number, found {}", shortened(raw)),
+            Kind::Timestamp => format!("expected an ISO-8601 time or whole microseconds, found {}", shortened(raw)),
+            Kind::Present | Kind::Any => format!("cannot be read: {}", shortened(raw)),
+        };
+        BadValue::new(column.name.clone(), reason)
+    })
+}
+
+/// Reads the value of `column`, if the scalar is one of its kind. A number keeps its own text unless it is whole and short.
+pub(super) fn read_scalar(column: &Column, may_omit: bool, scalar: Scalar<'_>) -> Option<Value> {
+    match (column.kind, scalar) {
+        (_, Scalar::Text(UNAVAILABLE)) if may_omit => Some(Value::Unknown),
+        (Kind::Present, scalar) => Some(Value::Bool(!matches!(scalar, Scalar::Other("null")))),
+        (_, Scalar::Other("null")) => column.nullable.then_some(Value::Null),
+        (Kind::Uuid, Scalar::Text(text)) => Uuid::parse(text).map(Value::Uuid),
+        (Kind::Text | Kind::Any, Scalar::Text(text)) => Some(Value::Text(text.into())),
+        (Kind::Integer, Scalar::Other(raw)) => raw.parse().ok().map(Value::Integer),
+        (Kind::Timestamp, Scalar::Text(text)) => micros(text).map(Value::Timestamp),
+        (Kind::Timestamp, Scalar::Other(raw)) => raw.parse().ok().map(Value::Timestamp),
+        (Kind::Any, Scalar::Other(raw)) => Some(match raw {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            _ => raw.parse().map(Value::Integer).unwrap_or_else(|_| Value::Number(raw.into())),
+        }),
+        (Kind::Uuid | Kind::Text, Scalar::Other(_)) | (Kind::Integer, Scalar::Text(_)) => None,
+    }
+}
+
+/// Reads text with escapes, an object or an array.
+fn read_other(column: &Column, may_omit: bool, json: &LazyValue<'_>) -> Option<Value> {
+    match column.kind {
+        _ if may_omit && json.as_raw_str() == UNAVAILABLE_LIST => Some(Value::Unknown),
+        Kind::Present => Some(Value::Bool(true)),
+        Kind::Text => Some(Value::Text(json.as_str()?.into())),
+        Kind::Timestamp => micros(json.as_str()?).map(Value::Timestamp),
+        Kind::Any => any(json),
+        Kind::Uuid | Kind::Integer => None,
+    }
+}
+
+/// Any JSON that is no plain scalar, in one spelling for each value: an escaped letter and the letter are one text, and
+/// fields are sorted. A number keeps its own text, at whatever depth: parsed, one that is long would lose digits.
 fn any(json: &LazyValue<'_>) -> Option<Value> {
     let raw = json.as_raw_str();
-    Some(match raw.as_bytes().first()? {
-        b'"' => Value::Text(json.as_str()?.into()),
-        b't' => Value::Bool(true),
-        b'f' => Value::Bool(false),
-        b'{' | b'[' => {
-            let mut text = String::with_capacity(raw.len());
-            nested(raw, &mut text)?;
-            Value::Json(text.into())
-        }
-        _ => raw.parse().map(Value::Integer).unwrap_or_else(|_| Value::Number(raw.into())),
-    })
+    if raw.starts_with('"') {
+        return Some(Value::Text(json.as_str()?.into()));
+    }
+    let mut text = String::with_capacity(raw.len());
+    nested(raw, &mut text)?;
+    Some(Value::Json(text.into()))
 }
 
 /// Appends a JSON value to `into` without spaces. Its depth is bounded: see `strict`.
@@ -240,7 +277,7 @@ mod tests {
         assert_eq!(value(Kind::Any, r#""\u00e9""#), Ok(Value::Text("é".into())));
         assert_eq!(value(Kind::Any, "1.50"), Ok(Value::Number("1.50".into())));
         assert_eq!(value(Kind::Any, r#"{ "a": [1, 2] }"#), Ok(Value::Json(r#"{"a":[1,2]}"#.into())));
-        assert_eq!(value(Kind::Any, UNAVAILABLE[0]), Ok(Value::Unknown));
+        assert_eq!(value(Kind::Any, &format!("\"{UNAVAILABLE}\"")), Ok(Value::Unknown));
         assert_eq!(value(Kind::Text, "null"), Err("column `c`: null, where a value is needed".to_owned()));
         assert_eq!(value(Kind::Uuid, "\"x\""), Err("column `c`: expected a uuid, found \"x\"".to_owned()));
     }

@@ -6,16 +6,19 @@
 
 mod change;
 mod columns;
+mod learnt;
 mod parse;
 mod place;
 mod transaction;
 
 use super::codec::{RowBuffer, Values};
 use super::{BadReason, BadRecord, Envelope, Op, Origin, RunId};
-use crate::source::catalog::{Catalog, Topic};
+use crate::source::catalog::{Catalog, Partition, Topic};
+use crate::source::shape::Shapes;
 use crate::source::{Location, SourceRecord};
 use change::PayloadSeed;
 use columns::{Cells, read_key};
+use learnt::{Fitted, Learnt, learn};
 use parse::{framed, parse_seed};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -27,17 +30,39 @@ const RUN: &str = "__debezium.context.runId";
 const NEW_KEY: &str = "__debezium.newkey";
 const OLD_KEY: &str = "__debezium.oldkey";
 
-/// Decodes records of a catalog's topics. Holds nothing but space to be used again.
+/// Decodes records of a catalog's topics. Holds space to be used again, and the shapes of the lines it was shown.
 pub(crate) struct Decoder {
     catalog: Catalog,
     key: Cells,
     moved: Cells,
     after: Cells,
+    shapes: Shapes<Topic, Learnt>,
 }
 
 impl Decoder {
     pub(crate) fn new(catalog: Catalog) -> Decoder {
-        Decoder { catalog, key: Cells::default(), moved: Cells::default(), after: Cells::default() }
+        let (key, moved, after) = Default::default();
+        Decoder { catalog, key, moved, after, shapes: Shapes::new() }
+    }
+
+    /// Decodes a line of a log whose shape is known, as [`decode`](Decoder::decode) would the record that it is. A row is
+    /// appended to the buffer of its table in the `buffers` of its partition. `None` where only the parser can tell.
+    pub(crate) fn by_shape<'b>(
+        &mut self,
+        line: &[u8],
+        buffers: impl FnOnce(Partition) -> Option<&'b mut [Box<dyn RowBuffer>]>,
+    ) -> Option<(Partition, u64, Envelope)> {
+        let (learnt, fillings) = self.shapes.fit(line)?;
+        let fitted = Fitted { line, fillings };
+        let (partition, offset) = learnt.place(fitted)?;
+        let cells = (&mut self.key, &mut self.after);
+        let envelope = learnt.envelope(fitted, &self.catalog, cells, buffers(partition)?)?;
+        Some((partition, offset, envelope))
+    }
+
+    /// Learns the shape of a line that no known shape fits, from what [`decode`](Decoder::decode) made of it.
+    pub(crate) fn learn(&mut self, line: &[u8], record: &SourceRecord<'_>, topic: Topic, envelope: &Envelope) {
+        self.shapes.learn(topic, || learn(line, record, topic, envelope, &self.catalog));
     }
 
     /// Decodes a record; a row is appended to the buffer of its table in `buffers`.

@@ -3,12 +3,14 @@
 //! - [`golden`]: a file of records for each shape, and what comes out of them;
 //! - [`refusals`]: records that cannot be used, and the words in which that is said;
 //! - [`hostile`]: mutated and arbitrary bytes, which never panic and never become another row than they say;
+//! - [`shapes`]: lines decoded by their shape and by their names, which must be the same;
 //! - [`corpus`]: the fuzzers' seeds and old findings.
 
 mod corpus;
 mod golden;
 mod hostile;
 mod refusals;
+mod shapes;
 
 use super::{BadRecord, Body, Decoder, Envelope, RowBuffer, TypedRows};
 use crate::fuzzing::catalog;

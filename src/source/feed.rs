@@ -24,7 +24,7 @@ use super::Location;
 use super::catalog::{Catalog, Partition, Topic};
 use super::input::{Input, InputError, Piece};
 use super::kcat::{self, BadLine};
-use super::log::Block;
+use super::log::{Block, lines};
 use super::records::Record;
 use crate::envelope::{BadRecord, Decoder, Envelope, RowBuffer};
 use crate::error::{Error, panic_message};
@@ -281,7 +281,7 @@ pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, wo
         (chunk.cut, chunk.bytes) = (block.cut, block.lines.len() / workers);
     }
     let mut records = 0;
-    for (at, line) in block.lines.split(|c| *c == b'\n').enumerate() {
+    for (at, line) in lines(&block.lines).enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -310,6 +310,14 @@ pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, wo
 
 /// `None` for a record of a topic that is not consumed.
 fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &mut [Chunk]) -> Option<Event> {
+    let workers = chunks.len();
+    let by_shape = decoder.by_shape(line, |partition| {
+        let chunk = chunks.get_mut(partition.worker(workers))?;
+        Some(&mut chunk.buffers)
+    });
+    if let Some((partition, offset, envelope)) = by_shape {
+        return Some(Event { partition: Some(partition), offset, body: Ok(envelope) });
+    }
     let record = match kcat::parse(line) {
         Ok(record) => record,
         Err(bad) => {
@@ -323,8 +331,11 @@ fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &m
         return None;
     }
     let partition = Catalog::partition(topic, record.partition)?;
-    let chunk = chunks.get_mut(partition.worker(chunks.len()))?;
+    let chunk = chunks.get_mut(partition.worker(workers))?;
     let body = decoder.decode(&record, topic, &mut chunk.buffers);
+    if let Ok(envelope) = &body {
+        decoder.learn(line, &record, topic, envelope);
+    }
     Some(Event { partition: Some(partition), offset: record.offset, body })
 }
 

@@ -5,6 +5,10 @@
 //!  "headers":["name","value"],"key":"{\"uid\":...}","payload":"{\"before\":null,...}"}
 //! ```
 
+mod parts;
+
+pub(crate) use parts::{Part, parts};
+
 use super::SourceRecord;
 use crate::envelope::strict;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -264,7 +268,7 @@ fn quick_head(line: &[u8]) -> Option<(Cow<'_, str>, u32)> {
 }
 
 /// The number, if a partition may have it.
-pub(super) fn possible(partition: u64) -> Option<u32> {
+pub(crate) fn possible(partition: u64) -> Option<u32> {
     u32::try_from(partition).ok().filter(|partition| *partition <= PARTITION_MAX)
 }
 

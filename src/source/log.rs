@@ -167,6 +167,17 @@ impl LogReader {
     }
 }
 
+/// The lines of a block without their newlines. What is behind the last newline is a line too, if an empty one.
+pub(crate) fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', block).chain(std::iter::once(block.len()));
+    ends.map(move |end| {
+        let line = block.get(start..end).unwrap_or_default();
+        start = end + 1;
+        line
+    })
+}
+
 /// Fills a block; false at the end of the input.
 fn fill(reader: &mut dyn BufRead, block: &mut Block, block_bytes: usize) -> io::Result<bool> {
     loop {
@@ -262,6 +273,14 @@ mod tests {
 
     fn text() -> Vec<u8> {
         (0..60_000).flat_map(|n| format!("{{\"line\":{n}}}\n").into_bytes()).collect()
+    }
+
+    #[test]
+    fn a_block_is_cut_at_its_newlines() {
+        for block in ["", "\n", "a", "a\n", "a\n\nb", "\na\r\nb\n"] {
+            let cut: Vec<&[u8]> = lines(block.as_bytes()).collect();
+            assert_eq!(cut, block.as_bytes().split(|c| *c == b'\n').collect::<Vec<_>>(), "{block:?}");
+        }
     }
 
     #[test]

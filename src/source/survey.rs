@@ -51,7 +51,7 @@ impl Heads {
         let mut heads = Heads::default();
         let finder = RunFinder::new();
         log::read_all(inputs, |block| {
-            block.lines.split(|c| *c == b'\n').for_each(|line| heads.line(line, &finder));
+            log::lines(&block.lines).for_each(|line| heads.line(line, &finder));
             true
         })?;
         Ok(heads)
@@ -97,7 +97,7 @@ impl Heads {
         let mut starts = Starts::default();
         let finder = RunFinder::new();
         log::read_all(inputs, |block| {
-            block.lines.split(|c| *c == b'\n').for_each(|line| starts.line(line, &finder));
+            log::lines(&block.lines).for_each(|line| starts.line(line, &finder));
             true
         })?;
         Ok(Restarts::Known { last_start: starts.last() })

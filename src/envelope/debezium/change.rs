@@ -13,9 +13,9 @@ use std::fmt;
 /// What of a change record's value is used; `after` is in the decoder's space.
 #[derive(Default)]
 pub(super) struct Payload<'a> {
-    op: Option<Cow<'a, str>>,
-    source: Option<Source<'a>>,
-    transaction: Option<Transaction<'a>>,
+    pub(super) op: Option<Cow<'a, str>>,
+    pub(super) source: Option<Source<'a>>,
+    pub(super) transaction: Option<Transaction<'a>>,
     pub(super) after: bool,
     pub(super) bad_value: Option<BadValue>,
 }
@@ -44,6 +44,12 @@ impl Payload<'_> {
             Some(text) => Some(previous(text)?),
             None => None,
         };
+        self.origin_behind(op, sequence)
+    }
+
+    /// The same with what `source.sequence` says of the END before it, if it is there.
+    pub(super) fn origin_behind(&self, op: Op, sequence: Option<Option<Lsn>>) -> Result<Origin, BadReason> {
+        let source = self.source.as_ref().ok_or(BadReason::Missing("source"))?;
         let lsn = || match source.lsn.map(Lsn) {
             Some(lsn) if lsn.fits() => Ok(lsn),
             Some(lsn) => Err(field("source.lsn", &lsn.to_string(), "expected a position below 2^55")),
@@ -87,32 +93,32 @@ pub(super) fn previous(sequence: &str) -> Result<Option<Lsn>, BadReason> {
     }
 }
 
-#[derive(Deserialize)]
-struct Source<'a> {
+#[derive(Default, Deserialize)]
+pub(super) struct Source<'a> {
     #[serde(default)]
-    lsn: Option<u64>,
+    pub(super) lsn: Option<u64>,
     #[serde(borrow, default)]
-    sequence: Option<Cow<'a, str>>,
+    pub(super) sequence: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    snapshot: Option<Snapshot<'a>>,
+    pub(super) snapshot: Option<Snapshot<'a>>,
     #[serde(default)]
-    ts_ms: Option<i64>,
+    pub(super) ts_ms: Option<i64>,
 }
 
 /// The snapshot marker: text, or a boolean in old versions.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Snapshot<'a> {
+pub(super) enum Snapshot<'a> {
     #[serde(borrow)]
     Marker(Cow<'a, str>),
     Flag(#[expect(dead_code, reason = "its presence tells it from a marker")] bool),
 }
 
 #[derive(Deserialize)]
-struct Transaction<'a> {
+pub(super) struct Transaction<'a> {
     #[serde(borrow)]
-    id: Cow<'a, str>,
-    data_collection_order: u64,
+    pub(super) id: Cow<'a, str>,
+    pub(super) data_collection_order: u64,
 }
 
 /// Reads a change record's value, inside a wrapper or bare; `None` is a tombstone spelled as JSON.

@@ -22,6 +22,12 @@ impl Cells {
         &mut self.values
     }
 
+    /// Space for so many values, which are unknown.
+    pub(super) fn cleared(&mut self, columns: usize) -> &mut [Value] {
+        self.clear(columns);
+        &mut self.values
+    }
+
     fn clear(&mut self, columns: usize) {
         self.values.clear();
         self.values.resize(columns, Value::Unknown);

@@ -22,3 +22,8 @@ fn the_corpus_of_lines_is_read() {
 fn the_corpus_of_records_is_read() {
     each_file("record", fuzzing::parts);
 }
+
+#[test]
+fn the_corpus_of_shapes_is_the_same_by_shape_and_by_name() {
+    each_file("shape", fuzzing::shape);
+}

@@ -9,7 +9,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Runs `test` for as many inputs, the same in every run.
-fn for_all<S: Strategy>(cases: u32, inputs: S, test: impl Fn(S::Value)) {
+pub(super) fn for_all<S: Strategy>(cases: u32, inputs: S, test: impl Fn(S::Value)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let outcome = runner.run(&inputs, |input| {
@@ -23,7 +23,7 @@ fn for_all<S: Strategy>(cases: u32, inputs: S, test: impl Fn(S::Value)) {
 
 /// One change of a record's bytes. Places are parts of the whole, since earlier changes move what is behind them.
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     Flip(Index, u8),
     Insert(Index, Vec<u8>),
     Remove(Index, usize),
@@ -34,7 +34,7 @@ enum Change {
 }
 
 #[derive(Clone, Debug)]
-enum Field {
+pub(super) enum Field {
     Delete,
     Twice,
     Value(&'static str),
@@ -84,7 +84,7 @@ const VALUES: [&str; 20] = [
     "\"review\"",
 ];
 
-fn changes() -> impl Strategy<Value = Vec<Change>> {
+pub(super) fn changes() -> impl Strategy<Value = Vec<Change>> {
     let piece = prop_oneof![select(&PIECES[..]).prop_map(|piece| piece.as_bytes().to_vec()), vec(any::<u8>(), 1..4)];
     let field = prop_oneof![Just(Field::Delete), Just(Field::Twice), select(&VALUES[..]).prop_map(Field::Value)];
     let change = prop_oneof![
@@ -98,7 +98,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     vec(change, 1..4)
 }
 
-fn changed(mut bytes: Vec<u8>, changes: Vec<Change>) -> Vec<u8> {
+pub(super) fn changed(mut bytes: Vec<u8>, changes: Vec<Change>) -> Vec<u8> {
     for change in changes {
         if bytes.is_empty() {
             return bytes;
