@@ -39,7 +39,7 @@ pub enum Error {
         after: u64,
     },
     /// The log holds several sources, or none.
-    #[error("{found}; name the source's topic prefix with --prefix")]
+    #[error("{found}; name the source's topic prefix (`prefix`)")]
     Prefix {
         /// What was found.
         found: String,

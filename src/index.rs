@@ -84,7 +84,15 @@ impl Index {
         if self.folder.current()?.as_ref() != Some(&loader.generation) {
             *loader = Loader::open_current(&self.folder)?;
         }
-        let loaded = Arc::new(loader.load(&self.folder)?);
+        let loaded = loop {
+            match loader.load(&self.folder) {
+                // Another generation has taken its place meanwhile, and this one may be gone.
+                Err(_) if self.folder.current()?.as_ref() != Some(&loader.generation) => {
+                    *loader = Loader::open_current(&self.folder)?;
+                }
+                loaded => break Arc::new(loaded?),
+            }
+        };
         let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         if loaded.upper() >= snapshot.upper() {
             *snapshot = loaded;

@@ -151,5 +151,11 @@ fn lines(documents: impl Iterator<Item = Result<Stored>>) -> Result<()> {
 }
 
 fn lsn(snapshot: &Snapshot) -> String {
-    snapshot.lsn().map_or_else(|| "before the first state".to_owned(), |lsn| format!("exact at LSN {lsn}"))
+    match snapshot.lsn() {
+        Some(lsn) if snapshot.partial_from().is_some() => {
+            format!("as of LSN {lsn}; rows from before the log are missing")
+        }
+        Some(lsn) => format!("exact at LSN {lsn}"),
+        None => "before the first state".to_owned(),
+    }
 }

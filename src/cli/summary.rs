@@ -82,7 +82,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
 pub(super) fn as_of(lsn: Option<Lsn>, partial: bool) -> String {
     match lsn {
         Some(lsn) if partial => {
-            format!("as of LSN     {lsn}; rows from before the log are missing (--allow-partial-base)")
+            format!("as of LSN     {lsn}; rows from before the log are missing (allow_partial_base)")
         }
         Some(lsn) => format!("exact at LSN  {lsn}"),
         None => "exact at LSN  none: nothing was shown".to_owned(),

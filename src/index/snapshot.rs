@@ -120,6 +120,11 @@ impl Snapshot {
         self.payload.lsn()
     }
 
+    /// The END that the log of the index begins behind, if that had no initial snapshot: rows from before it are missing.
+    pub fn partial_from(&self) -> Option<Lsn> {
+        self.payload.partial_from.map(Lsn)
+    }
+
     /// Everything below this time is in.
     pub(super) fn upper(&self) -> Time {
         self.payload.upper()
@@ -204,7 +209,7 @@ impl Snapshot {
             options: self.payload.options.clone(),
             prefix: self.payload.prefix.clone(),
             lsn: self.lsn(),
-            partial_from: self.payload.partial_from.map(Lsn),
+            partial_from: self.partial_from(),
             documents: self.documents(),
             steps: self.steps().map_err(|error| failed(&self.dir, error))?,
             records: self.payload.records,

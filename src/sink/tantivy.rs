@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tantivy::directory::DirectoryLock;
 use tantivy::{IndexWriter, TantivyDocument};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// When an index commits, and what it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,8 +218,9 @@ impl TantivySink {
         commit(writer, &pending.payload).map_err(|error| failed(dir, error))?;
         folder::sync(&opened.path)?;
         opened.payload = pending.payload;
-        if let Some(latest) = &self.latest {
-            latest.load(dir)?;
+        if let Some(Err(error)) = self.latest.as_ref().map(|latest| latest.load(dir)) {
+            // What is committed is safe whoever can read it; the next commit is tried again.
+            warn!(%error, "the commit could not be loaded for readers of this process");
         }
         let took = begun.elapsed();
         self.commit_time = (self.commit_time * 3 + took) / 4;

@@ -33,6 +33,9 @@ const MANAGED: &str = ".managed.json";
 const MANAGED_NEW: &str = ".managed.json.new";
 /// The name of a segment's file begins with so many hexadecimal digits.
 const SEGMENT_ID: usize = 32;
+/// So many files are kept open for their commit; a commit that has more syncs them as they are written. A process may have
+/// some thousand open, and a commit of many segments has ten times as many files.
+const OPEN_MAX: usize = 128;
 /// Threads that sync files: a journal writes what is asked for together in one go.
 const SYNCING: usize = 8;
 
@@ -174,9 +177,14 @@ impl Write for CommitFile {
 
 impl TerminatingWrite for CommitFile {
     fn terminate_ref(&mut self, _: AntiCallToken) -> io::Result<()> {
-        let file = self.file.take();
-        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).files.extend(file);
-        Ok(())
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        unsynced.files.extend(self.file.take());
+        if unsynced.files.len() < OPEN_MAX {
+            return Ok(());
+        }
+        let synced = sync_all(&std::mem::take(&mut unsynced.files));
+        unsynced.lost |= synced.is_err();
+        synced
     }
 }
 

@@ -19,11 +19,13 @@ impl LatestSnapshot {
 
     /// Loads the last commit of the index in `dir`.
     pub(super) fn load(&self, dir: &Path) -> Result<(), IndexError> {
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*index {
-            Some(index) => index.reload().map(|_| ()),
+        // Readers are not kept waiting while it loads.
+        let known = self.index.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some(index) => index.reload().map(drop),
             None => {
-                *index = Some(Arc::new(Index::open(dir)?));
+                let opened = Arc::new(Index::open(dir)?);
+                *self.index.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
                 Ok(())
             }
         }

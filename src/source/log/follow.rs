@@ -61,6 +61,10 @@ impl Tail<'_> {
             return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
         };
         let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            let problem = "it is no regular file, and only such a file is known to grow at its end";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, problem));
+        }
         let (file, now) = ((metadata.dev(), metadata.ino()), Instant::now());
         Ok(Tail { path: path.clone(), tailing, file, begun: now, said: now, grown: now, warned: false })
     }
@@ -68,12 +72,19 @@ impl Tail<'_> {
     /// Waits until the file has more than the `read` bytes that were read of it; `whole` says that they end a line.
     pub(super) fn wait(&mut self, read: u64, whole: bool) -> io::Result<Waited> {
         while (self.tailing.goes_on)() {
-            let metadata = fs::metadata(&self.path)?;
-            if (metadata.dev(), metadata.ino()) != self.file || metadata.len() < read {
+            let metadata = match fs::metadata(&self.path) {
+                Ok(metadata) => Some(metadata),
+                // Between its removal and the making of another one.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            let same =
+                |metadata: &fs::Metadata| (metadata.dev(), metadata.ino()) == self.file && metadata.len() >= read;
+            let Some(metadata) = metadata.filter(same) else {
                 // What its old end would have said is lost, and where the new file begins nobody knows.
                 let problem = "it was replaced or cut while it was followed; give all of its parts to a new run";
                 return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-            }
+            };
             if metadata.len() > read {
                 (self.grown, self.warned) = (Instant::now(), false);
                 return Ok(Waited::Grown);

@@ -121,10 +121,8 @@ fn a_log_without_its_transaction_topic_is_refused() {
 fn a_log_of_two_sources_is_refused_until_one_is_named() {
     let other = r#"{"topic":"stadium.transaction","partition":0,"offset":0,"key":null,"payload":null}"#;
     let log = file(with_line(&LOG, other).as_bytes());
-    replay(&[], &[log.path()]).check_refused(
-        1,
-        "the log holds several sources: podium, stadium; name the source's topic prefix with --prefix",
-    );
+    replay(&[], &[log.path()])
+        .check_refused(1, "the log holds several sources: podium, stadium; name the source's topic prefix (`prefix`)");
     let ran = replay(&["--prefix", "podium"], &[log.path()]).done();
     assert!(ran.stdout == *DOCUMENTS);
     assert_eq!(ran.exact_at(), LAST);
@@ -146,7 +144,7 @@ fn a_log_that_begins_after_the_snapshot_is_refused_unless_permitted() {
     replay(&[], &[log.path()]).check_refused(1, "the log has no initial snapshot");
     // WHEN it is permitted THEN the summary claims no more than it can
     let ran = replay(&["--allow-partial-base"], &[log.path()]).done();
-    ran.check_summary(&format!("as of LSN {LAST}; rows from before the log are missing (--allow-partial-base)"));
+    ran.check_summary(&format!("as of LSN {LAST}; rows from before the log are missing (allow_partial_base)"));
     assert!(!ran.stderr.contains("exact at LSN"), "{}", ran.stderr);
 }
 
