@@ -233,7 +233,8 @@ fn decode_all(catalog: Catalog, blocks: &Receiver<Feed<Block>>, outlets: &[Outle
 pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, workers: usize) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = (0..workers)
         .map(|_| Chunk {
-            events: Vec::new(),
+            // Most lines are longer than that; shorter ones make it grow.
+            events: Vec::with_capacity(block.lines.len() / 1_024 / workers.max(1)),
             buffers: catalog.codecs.iter().map(|codec| codec.buffer()).collect(),
             records: 0,
             bytes_read: block.bytes_read,
