@@ -15,21 +15,33 @@ impl Uuid {
         if text.len() != 36 {
             return None;
         }
-        let mut bytes = [0u8; 16];
-        let mut digits = 0;
-        for (at, &c) in text.iter().enumerate() {
-            if matches!(at, 8 | 13 | 18 | 23) {
-                if c != b'-' {
+        let (mut bytes, mut at) = ([0u8; 16], 0);
+        // What is no digit is seen once, in the end.
+        let mut seen = 0;
+        for (number, byte) in bytes.iter_mut().enumerate() {
+            if matches!(number, 4 | 6 | 8 | 10) {
+                if text.get(at) != Some(&b'-') {
                     return None;
                 }
-                continue;
+                at += 1;
             }
-            let digit = (c as char).to_digit(16)? as u8;
-            let byte = bytes.get_mut(digits / 2)?;
-            *byte = *byte << 4 | digit;
-            digits += 1;
+            let [high, low] = *text.get(at..at + 2)?.first_chunk()?;
+            let (high, low) = (digit(high), digit(low));
+            seen |= high | low;
+            *byte = high << 4 | low & 0xf;
+            at += 2;
         }
-        Some(Uuid(bytes))
+        (seen < 16).then_some(Uuid(bytes))
+    }
+}
+
+/// The value of a hexadecimal digit; above 15 for what is none.
+const fn digit(c: u8) -> u8 {
+    match c {
+        b'0'..=b'9' => c - b'0',
+        b'a'..=b'f' => c - b'a' + 10,
+        b'A'..=b'F' => c - b'A' + 10,
+        _ => 0xff,
     }
 }
 

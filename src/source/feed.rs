@@ -279,6 +279,8 @@ pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, wo
     let mut chunks = chunks(catalog, workers, block.bytes_read, block.all_read);
     for chunk in &mut chunks {
         (chunk.cut, chunk.bytes) = (block.cut, block.lines.len() / workers);
+        // Most lines are longer than that; shorter ones make it grow.
+        chunk.events.reserve(block.lines.len() / 1_024 / workers.max(1));
     }
     let mut records = 0;
     for (at, line) in lines(&block.lines).enumerate() {

@@ -248,23 +248,29 @@ pub(crate) fn line(record: &SourceRecord<'_>) -> Vec<u8> {
 /// Topic and partition alone, for a first look at a log: by the head of the line where it is as kcat writes it, else by
 /// reading the line.
 pub(crate) fn parse_head(line: &[u8]) -> Result<(Cow<'_, str>, u32), BadLine> {
-    if let Some(head) = quick_head(line) {
-        return Ok(head);
+    if let Some((topic, partition, _)) = quick_head(line) {
+        return Ok((topic, partition));
     }
     parse(line).map(|record| (record.topic, record.partition))
 }
 
-fn quick_head(line: &[u8]) -> Option<(Cow<'_, str>, u32)> {
+/// The start of a line that is as kcat writes it, up to where its offset stands: the same for every record of a partition.
+pub(crate) fn head(line: &[u8]) -> Option<&[u8]> {
+    quick_head(line).map(|head| head.2)
+}
+
+/// Topic, partition, and the start of the line that names them.
+fn quick_head(line: &[u8]) -> Option<(Cow<'_, str>, u32, &[u8])> {
     let rest = line.strip_prefix(b"{\"topic\":\"")?;
     let end = memchr::memchr2(b'"', b'\\', rest)?;
     let (topic, rest) = rest.split_at_checked(end)?;
     let rest = rest.strip_prefix(b"\",\"partition\":")?;
     let digits = rest.iter().position(|c| !c.is_ascii_digit())?;
     let (number, rest) = rest.split_at_checked(digits)?;
-    rest.starts_with(b",\"offset\":").then_some(())?;
+    let rest = rest.strip_prefix(b",\"offset\":")?;
     let topic = std::str::from_utf8(topic).ok()?;
     let partition = possible(std::str::from_utf8(number).ok()?.parse().ok()?)?;
-    Some((Cow::Borrowed(topic), partition))
+    Some((Cow::Borrowed(topic), partition, line.get(..line.len() - rest.len())?))
 }
 
 /// The number, if a partition may have it.
@@ -298,6 +304,7 @@ mod tests {
         assert_eq!(record.key.as_deref(), Some(br#"{"uid":1}"#.as_slice()));
         assert_eq!(record.value, None);
         assert_eq!(parse_head(line).unwrap(), ("podium.public.users".into(), 2));
+        assert_eq!(head(line), Some(br#"{"topic":"podium.public.users","partition":2,"offset":"#.as_slice()));
     }
 
     #[test]

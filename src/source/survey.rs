@@ -25,7 +25,12 @@ pub(crate) struct Heads {
     topics: BTreeMap<String, BTreeSet<u32>>,
     /// The connector runs, by the text of their header.
     runs: BTreeSet<Vec<u8>>,
+    /// How the lines of some of the partitions start, which then need no second look.
+    starts: Vec<Box<[u8]>>,
 }
+
+/// The starts of lines that are kept.
+const STARTS_MAX: usize = 16;
 
 /// Which transactions a restart of the connector may have interrupted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,8 +63,20 @@ impl Heads {
     }
 
     fn line(&mut self, line: &[u8], finder: &RunFinder) {
+        if !self.starts.iter().any(|start| line.starts_with(start)) {
+            self.head(line);
+        }
+        if let Some(run) = finder.run(line).filter(|run| !self.runs.contains(run.as_ref())) {
+            self.runs.insert(run.into_owned());
+        }
+    }
+
+    fn head(&mut self, line: &[u8]) {
         // What is no line is told when the log is read for good.
         let Ok((topic, partition)) = kcat::parse_head(line) else { return };
+        if let Some(start) = kcat::head(line).filter(|_| self.starts.len() < STARTS_MAX) {
+            self.starts.push(start.into());
+        }
         match self.topics.get_mut(topic.as_ref()) {
             Some(partitions) => {
                 partitions.insert(partition);
@@ -67,9 +84,6 @@ impl Heads {
             None => {
                 self.topics.insert(topic.into_owned(), BTreeSet::from([partition]));
             }
-        }
-        if let Some(run) = finder.run(line).filter(|run| !self.runs.contains(run.as_ref())) {
-            self.runs.insert(run.into_owned());
         }
     }
 

@@ -117,10 +117,9 @@ impl Row {
         (key, after): (&mut Cells, &mut Cells),
         buffer: &mut dyn RowBuffer,
     ) -> Option<Envelope> {
-        let text = |hole: Option<Hole>| hole.map_or(Some(None), |hole| fitted.text_or_null(hole));
         let source = Source {
             lsn: self.lsn.map_or(Some(None), |hole| fitted.whole(hole))?,
-            snapshot: text(self.snapshot)?.map(|marker| Snapshot::Marker(Cow::Borrowed(marker))),
+            snapshot: self.snapshot.map_or(Some(None), |hole| fitted.snapshot(hole))?,
             ts_ms: self.ts_ms.map_or(Some(None), |hole| fitted.milliseconds(hole))?,
             ..Source::default()
         };
@@ -179,6 +178,15 @@ impl<'l> Fitted<'l> {
         if self.is_null(hole) { Some(None) } else { self.text(hole).map(Some) }
     }
 
+    fn snapshot(&self, hole: Hole) -> Option<Option<Snapshot<'l>>> {
+        let filling = self.filling(hole)?;
+        match (filling.kind, filling.bytes(self.line)) {
+            (Kind::Word, b"null") => Some(None),
+            (Kind::Word, flag) => Some(Some(Snapshot::Flag(flag == b"true"))),
+            _ => self.text(hole).map(|marker| Some(Snapshot::Marker(Cow::Borrowed(marker)))),
+        }
+    }
+
     fn is_null(&self, hole: Hole) -> bool {
         self.filling(hole).is_some_and(|filling| filling.kind == Kind::Word && filling.bytes(self.line) == b"null")
     }
@@ -208,9 +216,9 @@ impl<'l> Fitted<'l> {
         let inside = filling.bytes(self.line).strip_prefix(b"[")?.strip_suffix(b"]")?;
         let (previous, rest) = position(inside)?;
         let (_own, end) = position(rest.strip_prefix(b",")?)?;
-        let previous = match previous {
-            Some(number) => Some(Some(number).map(Lsn).filter(|lsn| lsn.fits())?),
-            None => None,
+        let previous = match previous.map(Lsn) {
+            Some(lsn) if !lsn.fits() => return None,
+            previous => previous,
         };
         end.is_empty().then_some(Some(previous))
     }

@@ -40,7 +40,12 @@ fn samples() -> Vec<Vec<u8>> {
 #[test]
 fn real_logs_are_the_same_by_shape_and_by_name() {
     for log in LOGS {
-        shape(&lines(log).join(&b'\n'));
+        let lines = lines(log);
+        // Where it begins, and where it goes on in mid-stream.
+        for part in [0, lines.len() / 2] {
+            let piece: Vec<Vec<u8>> = lines.iter().skip(part).take(1_500).cloned().collect();
+            shape(&piece.join(&b'\n'));
+        }
     }
 }
 
@@ -48,7 +53,7 @@ fn real_logs_are_the_same_by_shape_and_by_name() {
 #[test]
 fn nearly_all_of_real_logs_is_decoded_by_shape() {
     for log in LOGS {
-        let (mut rows, mut blocks, mut other) = ([0, 0], [0, 0], [0, 0]);
+        let (mut rows, mut blocks) = ([0, 0], [0, 0]);
         let catalog = catalog();
         let mut decoder = Decoder::new(catalog.clone());
         let mut buffers: Vec<Box<dyn RowBuffer>> = catalog.codecs.iter().map(|codec| codec.buffer()).collect();
@@ -65,11 +70,10 @@ fn nearly_all_of_real_logs_is_decoded_by_shape() {
             let count = match envelope {
                 Envelope::Row { .. } => &mut rows,
                 Envelope::Begin | Envelope::End(_) => &mut blocks,
-                Envelope::Tombstone | Envelope::Other => &mut other,
+                Envelope::Tombstone | Envelope::Other => continue,
             };
             count[usize::from(known)] += 1;
         }
-        eprintln!("{log}: {rows:?} {blocks:?} {other:?}");
         for ([by_name, by_shape], what) in [(rows, "rows"), (blocks, "BEGIN and END")] {
             assert!(by_shape >= 19 * by_name, "{log}, {what}: {by_shape} by shape, {by_name} by name");
         }
@@ -80,7 +84,7 @@ fn nearly_all_of_real_logs_is_decoded_by_shape() {
 fn mutated_lines_are_the_same_by_shape_and_by_name() {
     let samples = samples();
     let inputs = (any::<Index>(), vec(changes(), 1..4));
-    for_all(8_000, inputs, |(at, mutations): (Index, Vec<Vec<Change>>)| {
+    for_all(3_000, inputs, |(at, mutations): (Index, Vec<Vec<Change>>)| {
         let line = &samples[at.index(samples.len())];
         let mutated = mutations.into_iter().map(|changes| changed(line.clone(), changes));
         let log: Vec<Vec<u8>> = std::iter::once(line.clone()).chain(mutated).chain([line.clone()]).collect();
@@ -150,7 +154,7 @@ fn lines_with_other_scalars_are_the_same_by_shape_and_by_name() {
         2 => any::<Index>().prop_map(Scalar::Of),
     ];
     let inputs = (any::<Index>(), vec(vec((any::<Index>(), scalar), 1..4), 1..6));
-    for_all(12_000, inputs, |(at, mutations)| {
+    for_all(6_000, inputs, |(at, mutations)| {
         let line = &samples[at.index(samples.len())];
         let catalog = catalog();
         let mut decoder = Decoder::new(catalog.clone());

@@ -95,6 +95,8 @@ fn escaped<const QUOTED: bool>(behind: &[u8]) -> Option<usize> {
 fn plain(text: &[u8]) -> (usize, bool) {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
     // The lowest bit that is set is right: only those above it may be carried from it.
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let (mut at, mut high) = (0, 0);
@@ -102,7 +104,7 @@ fn plain(text: &[u8]) -> (usize, bool) {
     for bytes in words {
         let word = u64::from_le_bytes(*bytes);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = control | zero(word ^ ONES * u64::from(b'"')) | zero(word ^ ONES * u64::from(b'\\'));
+        let found = control | zero(word ^ QUOTES) | zero(word ^ BACKSLASHES);
         if found != 0 {
             let bits = found.trailing_zeros() & !7;
             high |= word & HIGH & !(u64::MAX << bits);
