@@ -12,13 +12,22 @@ use dataflows::Row;
 use dataflows::operators::{ByPlace, Staged, States, place};
 use std::collections::HashMap;
 
+/// How many changes are warmed at once.
+const WARM: usize = 32;
+
+/// For how many differences there is place beforehand, at most.
+const DIFFS: usize = 1 << 12;
+
 /// The rows of the keys that one worker owns, and the changes it has not applied yet.
 pub(super) struct Upsert<R: Row, M> {
     monitor: M,
     rows: States<R::Key, R>,
-    staged: Staged<Change<R>>,
+    /// Changes, each with the place of its key.
+    staged: Staged<(u32, Change<R>)>,
+    /// So many of the next changes are warm: see [`States::warm`].
+    warm: usize,
     /// The changes of the time that is being started, and their order.
-    changes: Vec<Option<Change<R>>>,
+    changes: Vec<Option<(u32, Change<R>)>>,
     order: ByPlace,
     /// The time that waits for forwarded rows, if one does.
     open: Option<Open<R>>,
@@ -59,6 +68,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
             monitor,
             rows: States::default(),
             staged: Staged::default(),
+            warm: 0,
             changes: Vec::new(),
             order: ByPlace::default(),
             open: None,
@@ -68,7 +78,8 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     }
 
     pub(super) fn stage(&mut self, change: Change<R>, time: Time) {
-        self.staged.push(time, change);
+        let place = key_of(&change).map_or(0, place);
+        self.staged.push(time, (place, change));
     }
 
     pub(super) fn next_staged(&self) -> Option<Time> {
@@ -92,15 +103,23 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
 
     /// Applies all changes of `time`, the first that is staged, as far as they need no forwarded row that has not come.
     pub(super) fn start(&mut self, time: Time, out: &mut Out<R>) {
+        if self.warm == 0 {
+            let next = self.staged.iter().take(WARM);
+            self.rows.warm(next.filter_map(|(place, change)| Some((*place, key_of(change)?))));
+            self.warm = WARM;
+        }
+        if out.diffs.capacity() == 0 {
+            out.diffs.reserve(self.staged.len().min(DIFFS));
+        }
         let mut changes = std::mem::take(&mut self.changes);
         self.staged.take_first(&mut changes);
+        self.warm = self.warm.saturating_sub(changes.len());
         let mut folds = HashMap::new();
-        let of_one_key = |change: &Change<R>| matches!(change, Change::Row { .. } | Change::Incremental { .. });
-        let then = if changes.iter().flatten().all(of_one_key) {
+        let then = if changes.iter().flatten().all(|(_, change)| key_of(change).is_some()) {
             self.start_each(&mut changes, time, out, &mut folds);
             AfterKeys::default()
         } else {
-            self.start_all(changes.drain(..).flatten().collect(), time, out, &mut folds)
+            self.start_all(changes.drain(..).flatten().map(|(_, change)| change).collect(), time, out, &mut folds)
         };
         changes.clear();
         self.changes = changes;
@@ -111,21 +130,22 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     /// Starts a time whose changes are each of one key: key by key, in the order of places.
     fn start_each(
         &mut self,
-        changes: &mut [Option<Change<R>>],
+        changes: &mut [Option<(u32, Change<R>)>],
         time: Time,
         out: &mut Out<R>,
         waiting: &mut HashMap<R::Key, Fold<R>>,
     ) {
         let mut order = std::mem::take(&mut self.order);
-        order.order(changes.iter().flatten().filter_map(key_of));
+        order.order(changes.iter().flatten().map(|(place, _)| *place));
         for (place, mut group) in order.groups() {
             while let Some(at) = group.next() {
                 // What is not there was taken along with an earlier change of its key.
-                let Some(first) = changes.get_mut(at).and_then(Option::take) else { continue };
+                let Some((_, first)) = changes.get_mut(at).and_then(Option::take) else { continue };
                 let Some(key) = key_of(&first).cloned() else { continue };
                 let mut rest = Vec::new();
                 for other in group.clone() {
-                    rest.extend(changes.get_mut(other).and_then(|c| c.take_if(|c| key_of(c) == Some(&key))));
+                    let same = changes.get_mut(other).and_then(|c| c.take_if(|(_, c)| key_of(c) == Some(&key)));
+                    rest.extend(same.map(|(_, change)| change));
                 }
                 match first {
                     Change::Row { rank, body, .. } if rest.is_empty() && needs_no_other(&body) => {

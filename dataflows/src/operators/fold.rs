@@ -4,6 +4,7 @@ use super::Key;
 use super::keyed::{Logic, keyed};
 use crate::Time;
 use differential_dataflow::{AsCollection, ExchangeData, VecCollection};
+use std::hint::black_box;
 use std::marker::PhantomData;
 
 /// The state of one key.
@@ -65,5 +66,9 @@ impl<K: Key, G: Group> Logic<K, G::Row> for Fold<G> {
 
     fn is_idle(group: &G) -> bool {
         group.is_empty()
+    }
+
+    fn warm(group: &G) {
+        black_box(group.view().is_some());
     }
 }

@@ -1,7 +1,7 @@
 //! The one operator below the others: rows by key, held until their time is complete, then all rows of a key at once.
 
 use super::Key;
-use super::hash::route;
+use super::hash::{place, route};
 use super::staged::{ByPlace, Staged};
 use super::states::States;
 use crate::Time;
@@ -33,6 +33,9 @@ pub(super) trait Logic<K, D>: 'static {
 
     /// Whether nothing is kept of the key.
     fn is_idle(state: &Self::State) -> bool;
+
+    /// Reads what a change of this state will read: see [`States::warm`].
+    fn warm(_state: &Self::State) {}
 }
 
 /// A difference of a row.
@@ -52,7 +55,7 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
     let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<Difference<L::Out>>>>::from(output);
     builder.build(move |_| {
         let mut keys = Keyed::new(logic);
-        let mut staged: Staged<(K, D, isize)> = Staged::default();
+        let mut staged: Staged<Placed<K, D>> = Staged::default();
         let mut held: Option<Capability<Time>> = None;
         move |frontiers| {
             input.for_each(|capability, data| {
@@ -61,7 +64,7 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
                 {
                     held = Some(capability);
                 }
-                data.drain(..).for_each(|((key, row), time, diff)| staged.push(time, (key, row, diff)));
+                data.drain(..).for_each(|((key, row), time, diff)| staged.push(time, (place(&key), key, row, diff)));
             });
             let Some(capability) = &mut held else { return };
             let frontier = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
@@ -73,6 +76,7 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
             let mut active = output.activate();
             let mut session = active.session(&*capability);
             while let Some(time) = staged.first().filter(complete) {
+                keys.warm(&staged);
                 staged.take_first(&mut keys.rows);
                 keys.apply(|out, diff| session.give((out, time, diff)));
             }
@@ -87,11 +91,19 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
     stream
 }
 
+/// A row with its key, the key's place, and its diff.
+type Placed<K, D> = (u32, K, D, isize);
+
+/// How many rows are warmed at once.
+const WARM: usize = 32;
+
 /// The states of all keys, and the rows of the time that is being applied.
 struct Keyed<K, D, L: Logic<K, D>> {
     logic: L,
     states: States<K, L::State>,
-    rows: Vec<Option<(K, D, isize)>>,
+    rows: Vec<Option<Placed<K, D>>>,
+    /// So many of the next rows are warm.
+    warm: usize,
     order: ByPlace,
     /// The changes of one key.
     changes: Vec<(D, isize)>,
@@ -99,21 +111,40 @@ struct Keyed<K, D, L: Logic<K, D>> {
 
 impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
     fn new(logic: L) -> Self {
-        Keyed { logic, states: States::default(), rows: Vec::new(), order: ByPlace::default(), changes: Vec::new() }
+        Keyed {
+            logic,
+            states: States::default(),
+            rows: Vec::new(),
+            warm: 0,
+            order: ByPlace::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Warms the next of the rows that wait, unless they are.
+    fn warm(&mut self, staged: &Staged<Placed<K, D>>) {
+        if self.warm > 0 {
+            return;
+        }
+        let next = staged.iter().take(WARM).map(|(place, key, _, _)| (*place, key));
+        self.states.warm(next.clone());
+        next.filter_map(|(place, key)| self.states.get(place, key)).for_each(L::warm);
+        self.warm = WARM;
     }
 
     /// Applies `rows`, all of one time, and leaves none.
     fn apply(&mut self, mut out: impl FnMut(L::Out, isize)) {
-        let Keyed { logic, states, rows, order, changes } = self;
-        order.order(rows.iter().flatten().map(|(key, _, _)| key));
+        let Keyed { logic, states, rows, warm, order, changes } = self;
+        *warm = warm.saturating_sub(rows.len());
+        order.order(rows.iter().flatten().map(|(place, _, _, _)| *place));
         for (place, mut group) in order.groups() {
             while let Some(at) = group.next() {
                 // What is not there was taken along with an earlier row of its key.
-                let Some((key, row, diff)) = rows.get_mut(at).and_then(Option::take) else { continue };
+                let Some((_, key, row, diff)) = rows.get_mut(at).and_then(Option::take) else { continue };
                 changes.push((row, diff));
                 for other in group.clone() {
-                    let same = rows.get_mut(other).and_then(|row| row.take_if(|(other, _, _)| *other == key));
-                    changes.extend(same.map(|(_, row, diff)| (row, diff)));
+                    let same = rows.get_mut(other).and_then(|row| row.take_if(|(_, other, _, _)| *other == key));
+                    changes.extend(same.map(|(_, _, row, diff)| (row, diff)));
                 }
                 if changes.len() > 1 {
                     consolidate(changes);

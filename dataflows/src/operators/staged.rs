@@ -1,9 +1,7 @@
 //! Rows that wait for their time to be complete, and the order in which the keys of one time are taken.
 
-use super::hash::place;
 use crate::Time;
 use std::collections::VecDeque;
-use std::hash::Hash;
 
 /// Rows that wait, each with its time.
 ///
@@ -33,6 +31,16 @@ impl<T> Staged<T> {
         (!self.rows.is_empty()).then_some(self.first)
     }
 
+    /// How many rows wait.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether no row waits.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Whether a row of `time` waits.
     pub fn has(&self, time: Time) -> bool {
         if self.in_order {
@@ -40,6 +48,11 @@ impl<T> Staged<T> {
         } else {
             self.rows.iter().any(|(other, _)| *other == time)
         }
+    }
+
+    /// The rows that wait, roughly in the order in which they will be taken.
+    pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
+        self.rows.iter().map(|(_, row)| row)
     }
 
     /// Adds all rows of the first time to `to`, each as `Some`, to be taken in any order.
@@ -60,11 +73,10 @@ impl<T> Staged<T> {
 pub struct ByPlace(Vec<u64>);
 
 impl ByPlace {
-    /// Orders rows by their `keys`.
-    pub fn order<'a, K: Hash + 'a>(&mut self, keys: impl Iterator<Item = &'a K>) {
+    /// Orders rows by the places of their keys; rows of one place stand in the order in which they came.
+    pub fn order(&mut self, places: impl Iterator<Item = u32>) {
         self.0.clear();
-        // What differs in the number of the row stands in the order in which it came.
-        self.0.extend(keys.enumerate().map(|(at, key)| u64::from(place(key)) << 32 | at as u64));
+        self.0.extend(places.enumerate().map(|(at, place)| u64::from(place) << 32 | at as u64));
         self.0.sort_unstable();
     }
 
@@ -102,7 +114,7 @@ mod tests {
     #[test]
     fn rows_of_a_key_stand_together() {
         let mut order = ByPlace::default();
-        order.order([7u64, 8, 7, 9, 7].iter());
+        order.order([7, 8, 7, 9, 7].into_iter());
         let mut groups: Vec<Vec<usize>> = order.groups().map(|(_, rows)| rows.collect()).collect();
         groups.sort();
         assert_eq!(groups, [vec![0, 2, 4], vec![1], vec![3]]);
