@@ -39,6 +39,7 @@ use crate::source::catalog::{Catalog, Partition};
 use crate::source::survey::Restarts;
 use crate::time::{Epoch, HYDRATION_END, Lsn, Time};
 use base::Base;
+use dataflows::operators::Keys;
 use groups::Groups;
 use partitions::Partitions;
 use ready::ClosedBy;
@@ -110,16 +111,16 @@ pub(crate) struct Aligner {
     tables: Vec<String>,
     partitions: Partitions,
     restarts: Restarts,
-    runs: HashMap<u128, RunStart>,
+    runs: HashMap<u128, RunStart, Keys>,
     base: Base,
     /// Transactions whose END was read, by END.
     pending: BTreeMap<Lsn, Pending>,
     /// ENDs of `pending` by txid, in order.
-    ends: HashMap<u64, Vec<Lsn>>,
+    ends: HashMap<u64, Vec<Lsn>, Keys>,
     /// Receipts of transactions that have not closed.
     groups: Groups,
     /// ENDs at or below the base, by txid.
-    in_base: HashMap<u64, Lsn>,
+    in_base: HashMap<u64, Lsn, Keys>,
     /// The last closed END; zero before the first.
     closed: Lsn,
     greatest_end: Lsn,
@@ -152,12 +153,12 @@ impl Aligner {
             tables,
             partitions,
             restarts,
-            runs: HashMap::new(),
+            runs: HashMap::default(),
             base: Base::default(),
             pending: BTreeMap::new(),
-            ends: HashMap::new(),
+            ends: HashMap::default(),
             groups: Groups::default(),
-            in_base: HashMap::new(),
+            in_base: HashMap::default(),
             closed: Lsn(0),
             greatest_end: Lsn(0),
             last_end: Lsn(0),
@@ -212,7 +213,8 @@ impl Aligner {
             self.partitions.start(partition, offset);
         }
         let FactKind::Row { origin, run, truncate } = kind else { return Ok(()) };
-        self.partitions.progress(partition, origin.previous());
+        let streamed = matches!(origin, Origin::Stream { .. });
+        self.partitions.progress(partition, origin.previous(), streamed);
         match origin {
             Origin::Initial { lsn, last } => {
                 self.note_run(run, RunStart::Snapshot);
@@ -221,7 +223,6 @@ impl Aligner {
                 }
             }
             Origin::Stream { txid, lsn, previous, order } => {
-                self.partitions.streamed(partition);
                 self.gone_past = self.gone_past.max(previous);
                 self.base.streamed(previous);
                 self.note_run(run, RunStart::After(previous));
@@ -255,9 +256,11 @@ impl Aligner {
         if known {
             return;
         }
-        let group = self.groups.entry(txid, previous);
-        group.row(lsn, table, order, run, truncate);
-        if group.end.is_none() {
+        let ended = self.groups.note(txid, previous, |group| {
+            group.row(lsn, table, order, run, truncate);
+            group.end.is_some()
+        });
+        if !ended {
             let ends = self.ends.get(&txid).map_or(&[][..], Vec::as_slice);
             if let Some(end) = ends.iter().copied().find(|end| *end > lsn) {
                 self.groups.ended(txid, previous, end);

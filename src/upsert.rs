@@ -22,6 +22,7 @@
 
 mod fold;
 mod operator;
+mod owned;
 #[cfg(test)]
 mod tests;
 

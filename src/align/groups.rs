@@ -4,35 +4,40 @@
 
 use super::transaction::Group;
 use crate::time::Lsn;
+use dataflows::operators::Keys;
 use std::collections::{BTreeSet, HashMap};
 
 /// The groups of rows of transactions that have not closed.
 #[derive(Default)]
 pub(super) struct Groups {
-    by_id: HashMap<(u64, Lsn), Group>,
-    /// The previous ENDs under which a transaction id has a group.
-    of: HashMap<u64, Vec<Lsn>>,
+    /// Of each transaction id the groups, each with the previous END that its rows name: mostly one.
+    of: HashMap<u64, Vec<(Lsn, Group)>, Keys>,
     /// Groups whose own END was not read, by the END before it.
     unended: BTreeSet<(Lsn, u64)>,
 }
 
 impl Groups {
     pub(super) fn get(&self, txid: u64, previous: Lsn) -> Option<&Group> {
-        self.by_id.get(&(txid, previous))
+        self.of.get(&txid)?.iter().find(|(other, _)| *other == previous).map(|(_, group)| group)
     }
 
-    /// The group of a row; a new one has no END yet.
-    pub(super) fn entry(&mut self, txid: u64, previous: Lsn) -> &mut Group {
-        self.by_id.entry((txid, previous)).or_insert_with(|| {
-            self.of.entry(txid).or_default().push(previous);
-            self.unended.insert((previous, txid));
-            Group::default()
-        })
+    /// Gives the group of a row to `note`; a new one has no END yet.
+    pub(super) fn note<T>(&mut self, txid: u64, previous: Lsn, note: impl FnOnce(&mut Group) -> T) -> T {
+        let of = self.of.entry(txid).or_default();
+        if let Some((_, group)) = of.iter_mut().find(|(other, _)| *other == previous) {
+            return note(group);
+        }
+        self.unended.insert((previous, txid));
+        let mut group = Group::default();
+        let noted = note(&mut group);
+        of.push((previous, group));
+        noted
     }
 
     /// Says that the group ends at `end`.
     pub(super) fn ended(&mut self, txid: u64, previous: Lsn, end: Lsn) {
-        if let Some(group) = self.by_id.get_mut(&(txid, previous)) {
+        let of = self.of.get_mut(&txid).into_iter().flatten();
+        if let Some((_, group)) = of.into_iter().find(|(other, _)| *other == previous) {
             group.end = Some(end);
             self.unended.remove(&(previous, txid));
         }
@@ -41,15 +46,14 @@ impl Groups {
     /// The previous ENDs of the groups of `txid` whose rows all lie below `end` and that have no END yet.
     pub(super) fn waiting_for(&self, txid: u64, end: Lsn) -> Vec<Lsn> {
         let waits = |group: &Group| group.end.is_none() && group.greatest_lsn < end;
-        let of = self.of.get(&txid).into_iter().flatten().copied();
-        of.filter(|previous| self.get(txid, *previous).is_some_and(waits)).collect()
+        let of = self.of.get(&txid).into_iter().flatten();
+        of.filter(|(_, group)| waits(group)).map(|(previous, _)| *previous).collect()
     }
 
     pub(super) fn forget(&mut self, txid: u64, previous: Lsn) {
-        self.by_id.remove(&(txid, previous));
         self.unended.remove(&(previous, txid));
         if let Some(of) = self.of.get_mut(&txid) {
-            of.retain(|other| *other != previous);
+            of.retain(|(other, _)| *other != previous);
             if of.is_empty() {
                 self.of.remove(&txid);
             }
@@ -58,10 +62,12 @@ impl Groups {
 
     /// Forgets the groups of `txid` whose rows all lie below `end`.
     pub(super) fn forget_below(&mut self, txid: u64, end: Lsn) {
-        for previous in self.of.get(&txid).cloned().unwrap_or_default() {
-            if self.get(txid, previous).is_some_and(|group| group.greatest_lsn < end) {
-                self.forget(txid, previous);
-            }
+        let Some(of) = self.of.get_mut(&txid) else { return };
+        for (previous, _) in of.extract_if(.., |(_, group)| group.greatest_lsn < end) {
+            self.unended.remove(&(previous, txid));
+        }
+        if of.is_empty() {
+            self.of.remove(&txid);
         }
     }
 

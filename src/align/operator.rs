@@ -42,20 +42,21 @@ pub(crate) fn align<'scope>(
         let mut out = Vec::new();
         move |frontiers| {
             let ended = frontiers.iter().all(|frontier| frontier.is_empty());
-            let mut facts = Vec::new();
-            input.for_each(|_, data| facts.append(data));
-            let Some(held) = capability.as_mut() else {
-                // Nothing closes any more; what readers still send is only let through.
-                if leader {
-                    monitor.noted(facts.len());
+            let (mut facts, mut outcome) = (0, Ok(()));
+            input.for_each(|_, data| {
+                facts += data.len();
+                if capability.is_some() && outcome.is_ok() {
+                    outcome = data.drain(..).try_for_each(|fact| aligner.note(fact, &mut out));
                 }
-                return;
-            };
-            if facts.is_empty() && !ended {
+            });
+            // Where nothing closes any more, what readers still send is only let through.
+            if leader {
+                monitor.noted(facts);
+            }
+            let Some(held) = capability.as_mut() else { return };
+            if facts == 0 && !ended {
                 return;
             }
-            monitor.noted(facts.len());
-            let mut outcome = facts.into_iter().try_for_each(|fact| aligner.note(fact, &mut out));
             if outcome.is_ok() && !monitor.stopped() {
                 outcome = if ended { aligner.end_of_log(&mut out) } else { aligner.advance(&mut out) };
             }

@@ -3,6 +3,8 @@
 /// Numbers from 1 on, as a bit each: a transaction of ten million rows takes a little over a megabyte.
 #[derive(Default)]
 pub(super) struct Orders {
+    /// The numbers below 64: most transactions need no list.
+    first: u64,
     words: Vec<u64>,
     distinct: u64,
     greatest: u64,
@@ -21,10 +23,14 @@ impl Orders {
             return;
         }
         let (word, bit) = ((order / 64) as usize, 1u64 << (order % 64));
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
+        if word > self.words.len() {
+            self.words.resize(word, 0);
         }
-        if let Some(word) = self.words.get_mut(word) {
+        let word = match word.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(word) => self.words.get_mut(word),
+        };
+        if let Some(word) = word {
             self.distinct += u64::from(*word & bit == 0);
             *word |= bit;
         }

@@ -48,15 +48,11 @@ impl Partitions {
         }
     }
 
-    pub(super) fn progress(&mut self, partition: Partition, previous: Lsn) {
+    /// A row names `previous` as the END before it; `streamed` says that it is one of the stream.
+    pub(super) fn progress(&mut self, partition: Partition, previous: Lsn, streamed: bool) {
         if let Some(shown) = self.shown(partition) {
             shown.previous = shown.previous.max(previous);
-        }
-    }
-
-    pub(super) fn streamed(&mut self, partition: Partition) {
-        if let Some(shown) = self.shown(partition) {
-            shown.streamed = true;
+            shown.streamed |= streamed;
         }
     }
 

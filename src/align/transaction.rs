@@ -36,8 +36,9 @@ pub(super) struct Group {
     pub(super) greatest_lsn: Lsn,
     /// A bit for each table that it truncates.
     pub(super) truncated: u64,
-    /// The runs that delivered rows of it; more than two are not told apart.
-    runs: Vec<RunId>,
+    /// The run that delivered its first row, and whether another one delivered rows too.
+    first_run: Option<RunId>,
+    several_runs: bool,
     tables: Vec<(usize, Orders)>,
 }
 
@@ -47,9 +48,7 @@ impl Group {
         if truncate {
             self.truncated |= 1 << (table % 64);
         }
-        if self.runs.len() < 2 && !self.runs.contains(&run) {
-            self.runs.push(run);
-        }
+        self.several_runs |= *self.first_run.get_or_insert(run) != run;
         match self.tables.iter_mut().find(|(other, _)| *other == table) {
             Some((_, orders)) => orders.insert(order),
             None => {
@@ -62,10 +61,7 @@ impl Group {
 
     /// The one run that delivered every row.
     pub(super) fn run(&self) -> Option<u128> {
-        match self.runs.as_slice() {
-            [run] => *run,
-            _ => None,
-        }
+        self.first_run.flatten().filter(|_| !self.several_runs)
     }
 
     /// Whether nothing read so far suggests that the connector restarted inside the transaction.

@@ -13,9 +13,10 @@ use crate::align::Closing;
 use crate::queue::Sender;
 use crate::status::Counters;
 use crate::time::{Lsn, Time};
+use dataflows::operators::Staged;
 use dataflows::{Schema, ToDocument};
 use differential_dataflow::VecCollection;
-use differential_dataflow::consolidation::consolidate_updates;
+use differential_dataflow::consolidation::consolidate;
 use std::sync::Arc;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -42,7 +43,7 @@ pub(crate) fn batch<'scope, D: ToDocument>(
             partial_from: None,
             lower: 0,
             closed: Vec::new(),
-            staged: Vec::new(),
+            staged: Staged::default(),
             documents: 0,
             schema,
             history,
@@ -50,7 +51,7 @@ pub(crate) fn batch<'scope, D: ToDocument>(
         move |frontiers| {
             documents.for_each(|_, data| {
                 counters.documents_changed(data.iter().map(|(_, _, diff)| *diff as i64).sum());
-                builder.staged.append(data);
+                data.drain(..).for_each(|(document, time, diff)| builder.staged.push(time, (document, diff)));
             });
             closings.for_each(|_, data| builder.note(data));
             let first = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
@@ -73,7 +74,7 @@ struct Builder<D: ToDocument> {
     lower: Time,
     /// Times that closed and were not shown.
     closed: Vec<Time>,
-    staged: Vec<(D, Time, isize)>,
+    staged: Staged<(D, isize)>,
     /// How many stand at `lower`.
     documents: i64,
     schema: Arc<Schema>,
@@ -102,33 +103,48 @@ impl<D: ToDocument> Builder<D> {
         let upper = self.closed.iter().copied().filter(|time| complete(*time)).max()? + 1;
         self.closed.retain(|time| *time >= upper);
 
-        let mut ready: Vec<(D, Time, isize)> = self.staged.extract_if(.., |(_, time, _)| *time < upper).collect();
-        ready.iter_mut().for_each(|(_, time, _)| *time = base.max(*time));
-        consolidate_updates(&mut ready);
-        self.documents += ready.iter().map(|(_, _, diff)| *diff as i64).sum::<i64>();
-        let mut touched: Vec<(D::Id, Time, Option<D>)> = Vec::with_capacity(ready.len());
-        touched.extend(
-            ready.into_iter().map(|(document, time, diff)| (document.id(), time, Some(document).filter(|_| diff > 0))),
-        );
-        // Of a removed and an added form of one document at one time, the added one stands last.
-        touched.sort_by(|a, b| (&a.0, a.1, a.2.is_some()).cmp(&(&b.0, b.1, b.2.is_some())));
-        let every = self.history == History::Every;
-        touched.reverse();
-        touched.dedup_by(|earlier, later| earlier.0 == later.0 && (!every || earlier.1 == later.1));
-        touched.reverse();
-        if every {
-            touched.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
-        }
-        let touched = touched
-            .into_iter()
-            .map(|(id, time, document)| Touch {
-                time,
-                id: D::document_id(&id),
-                action: document.map_or(Action::Delete, |document| Action::Upsert(document.document(&self.schema))),
-            })
-            .collect();
+        let touched = self.touched(upper, base);
+        let touch = |(id, time, document): (D::Id, Time, Option<D>)| Touch {
+            time,
+            id: D::document_id(&id),
+            action: document.map_or(Action::Delete, |document| Action::Upsert(document.document(&self.schema))),
+        };
+        let touched = touched.into_iter().map(touch).collect();
         let lower = std::mem::replace(&mut self.lower, upper);
         let documents = self.documents.max(0) as u64;
         Some(Batch { lower, upper, touched, base, partial_from: self.partial_from, documents, records: 0 })
+    }
+
+    /// Takes the differences of the times below `upper`, and says which documents they touch and what stands then.
+    fn touched(&mut self, upper: Time, base: Time) -> Vec<(D::Id, Time, Option<D>)> {
+        let every = self.history == History::Every;
+        let mut rows: Vec<Option<(D, isize)>> = Vec::new();
+        let mut places: Vec<(D::Id, Time, usize)> = Vec::new();
+        while let Some(time) = self.staged.first().filter(|time| *time < upper) {
+            let first = rows.len();
+            self.staged.take_first(&mut rows);
+            let of_time = rows.iter().enumerate().skip(first);
+            places.extend(of_time.filter_map(|(at, row)| Some((row.as_ref()?.0.id(), base.max(time), at))));
+        }
+        self.documents += rows.iter().flatten().map(|(_, diff)| *diff as i64).sum::<i64>();
+        if every {
+            places.sort_unstable_by(|a, b| (a.1, &a.0, a.2).cmp(&(b.1, &b.0, b.2)));
+        } else {
+            places.sort_unstable();
+        }
+        let mut touched: Vec<(D::Id, Time, Option<D>)> = Vec::with_capacity(places.len());
+        let mut forms: Vec<(D, isize)> = Vec::new();
+        for group in places.chunk_by(|a, b| a.1 == b.1 && a.0 == b.0) {
+            forms.extend(group.iter().filter_map(|(_, _, at)| rows.get_mut(*at)?.take()));
+            consolidate(&mut forms);
+            let Some((id, time, _)) = group.first().filter(|_| !forms.is_empty()) else { continue };
+            // Of a removed and an added form of one document at one time, the added one stands.
+            let stands = forms.drain(..).find(|(_, diff)| *diff > 0).map(|(document, _)| document);
+            match touched.last_mut() {
+                Some(last) if !every && last.0 == *id => (last.1, last.2) = (*time, stands),
+                _ => touched.push((id.clone(), *time, stands)),
+            }
+        }
+        touched
     }
 }

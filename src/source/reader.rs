@@ -14,6 +14,7 @@ use crate::hold::{Hold, Ticket};
 use crate::report::{Inexact, InexactCause};
 use crate::status::Status;
 use crate::time::{Lsn, Time};
+use dataflows::operators::Keys;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -65,7 +66,7 @@ pub(crate) fn read<'scope>(
     let handle = ReaderHandle { activator, read: Rc::clone(&read) };
     builder.build(move |mut capabilities| {
         let mut capability = capabilities.pop();
-        let mut reader = Reader { holders, catalog, status, partitions: HashMap::new() };
+        let mut reader = Reader { holders, catalog, status, partitions: HashMap::default() };
         inlet.wake_this_thread();
         move |_| {
             let Some(held) = &capability else { return };
@@ -106,7 +107,7 @@ struct Reader {
     holders: Holders,
     catalog: Catalog,
     status: Arc<Status>,
-    partitions: HashMap<Partition, (Offsets, Lsn)>,
+    partitions: HashMap<Partition, (Offsets, Lsn), Keys>,
 }
 
 impl Reader {
@@ -118,7 +119,8 @@ impl Reader {
             self.status.cut();
         }
         let mut facts = Vec::with_capacity(chunk.events.len());
-        let mut tickets: Vec<Vec<Ticket>> = self.holders.iter().map(|_| Vec::new()).collect();
+        let mut tickets: Vec<Vec<Ticket>> =
+            self.holders.iter().map(|_| Vec::with_capacity(chunk.events.len())).collect();
         for event in chunk.events {
             self.event(event, &mut facts, &mut tickets);
         }
@@ -146,10 +148,10 @@ impl Reader {
             return self.bad(bad, Lsn(0));
         };
         tracing::trace!(table = partition.table, partition = partition.number, offset, "record");
-        if !self.partitions.contains_key(&partition) {
+        let (offsets, progress) = self.partitions.entry(partition).or_insert_with(|| {
             facts.push(Fact::Record { partition, kind: FactKind::Start { offset } });
-        }
-        let (offsets, progress) = self.partitions.entry(partition).or_default();
+            Default::default()
+        });
         let seen = offsets.note(offset);
         if let Seen::OutOfOrder { after } = seen {
             let topic = self.catalog.topic_name(partition.table).to_owned();

@@ -1,12 +1,11 @@
 //! The upsert operator: changes in, differences of rows out.
 
-use super::fold::{Fold, Folded, Forward};
-use crate::envelope::Body;
-use crate::hold::{Change, Rank};
-use crate::time::{Lsn, Time};
+use super::fold::Forward;
+use super::owned::{Out, Upsert};
+use crate::hold::Change;
+use crate::time::Time;
 use dataflows::{Row, Rows};
 use differential_dataflow::{AsCollection, Hashable};
-use std::collections::{BTreeMap, HashMap};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
@@ -73,7 +72,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                     };
                     let (complete, no_forwards) = (first(0), first(1));
 
-                    let mut rows_out = Vec::new();
+                    let mut out = Out { diffs: Vec::new(), forwards: Vec::new() };
                     let mut forwards = forwards.activate();
                     let mut send = |capability: Option<&Capability<Round>>, out: &mut Vec<(Forward<R>, Time)>| {
                         if let Some(capability) = capability.filter(|_| may_omit && !out.is_empty()) {
@@ -81,11 +80,10 @@ pub(crate) fn upsert<'scope, R: Row>(
                         }
                         out.clear();
                     };
-                    let mut out = Vec::new();
                     let mut early = Vec::new();
                     for (forward, time, capability) in arrived.drain(..) {
-                        if upsert.receive(forward.clone(), time, &mut rows_out, &mut out) {
-                            send(capability.as_ref(), &mut out);
+                        if upsert.receive(forward.clone(), time, &mut out) {
+                            send(capability.as_ref(), &mut out.forwards);
                         } else {
                             early.push((forward, time, capability));
                         }
@@ -97,7 +95,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                             if no_forwards.is_some_and(|time| time <= waiting) {
                                 break;
                             }
-                            upsert.give_up(&mut rows_out);
+                            upsert.give_up(&mut out);
                         }
                         let Some(time) =
                             upsert.next_staged().filter(|time| complete.is_none_or(|frontier| *time < frontier))
@@ -107,14 +105,14 @@ pub(crate) fn upsert<'scope, R: Row>(
                         for (forward, _, _) in early.extract_if(.., |(_, forwarded, _)| *forwarded == time) {
                             upsert.keep(forward);
                         }
-                        upsert.start(time, &mut rows_out, &mut out);
-                        send(forward_capability.as_ref(), &mut out);
+                        upsert.start(time, &mut out);
+                        send(forward_capability.as_ref(), &mut out.forwards);
                     }
                     // What is for a time that is over, or that needs nothing, is let go with its capability.
                     arrived.extend(early.into_iter().filter(|(_, time, _)| upsert.awaits(*time, complete)));
 
-                    if let Some(capability) = row_capability.as_ref().filter(|_| !rows_out.is_empty()) {
-                        rows.activate().session(capability).give_iterator(rows_out.into_iter());
+                    if let Some(capability) = row_capability.as_ref().filter(|_| !out.diffs.is_empty()) {
+                        rows.activate().session(capability).give_container(&mut out.diffs);
                     }
                     advance(&mut row_capability, upsert.waiting().or(upsert.next_staged()));
                     advance(&mut forward_capability, upsert.next_staged());
@@ -145,212 +143,4 @@ fn advance(held: &mut Option<Capability<Round>>, to: Option<Time>) {
         (Some(_), None) => *held = None,
         _ => {}
     }
-}
-
-/// The rows of the keys that one worker owns, and the changes it has not applied yet.
-struct Upsert<R: Row, M> {
-    monitor: M,
-    rows: HashMap<R::Key, R>,
-    staged: BTreeMap<Time, Vec<Change<R>>>,
-    /// The time that waits for forwarded rows, if one does.
-    open: Option<Open<R>>,
-    /// Rows forwarded for the time that is being applied.
-    forwarded: HashMap<(R::Key, R::Key, Lsn), Option<R>>,
-    /// Rows of blocking snapshots that differ from what the stream says, with the time they were read.
-    repairs: HashMap<R::Key, (i64, R)>,
-}
-
-/// A time in which keys wait for forwarded rows.
-struct Open<R: Row> {
-    time: Time,
-    folds: HashMap<R::Key, Fold<R>>,
-    then: AfterKeys<R>,
-}
-
-/// What is done in a time once all its keys are folded.
-struct AfterKeys<R: Row> {
-    repairs: Vec<(R::Key, i64, R)>,
-    due_ms: Option<i64>,
-}
-
-type RowDiffs<R> = Vec<((<R as Row>::Key, R), Time, isize)>;
-
-impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
-    fn new(monitor: M) -> Self {
-        Upsert {
-            monitor,
-            rows: HashMap::new(),
-            staged: BTreeMap::new(),
-            open: None,
-            forwarded: HashMap::new(),
-            repairs: HashMap::new(),
-        }
-    }
-
-    fn stage(&mut self, change: Change<R>, time: Time) {
-        self.staged.entry(time).or_default().push(change);
-    }
-
-    fn next_staged(&self) -> Option<Time> {
-        self.staged.first_key_value().map(|(time, _)| *time)
-    }
-
-    /// The time that waits for forwarded rows.
-    fn waiting(&self) -> Option<Time> {
-        self.open.as_ref().map(|open| open.time)
-    }
-
-    /// Whether a row forwarded in `time` may still be of use.
-    fn awaits(&self, time: Time, complete: Option<Time>) -> bool {
-        self.staged.contains_key(&time) || complete.is_some_and(|frontier| time >= frontier)
-    }
-
-    /// Keeps a forwarded row for the time that is about to be applied.
-    fn keep(&mut self, forward: Forward<R>) {
-        self.forwarded.insert((forward.to, forward.from, forward.lsn), forward.row);
-    }
-
-    /// Applies all changes of `time`, as far as they need no forwarded row that has not come.
-    fn start(&mut self, time: Time, diffs: &mut RowDiffs<R>, out: &mut Vec<(Forward<R>, Time)>) {
-        let changes = self.staged.remove(&time).unwrap_or_default();
-        let (keys, truncates, then) = by_key(changes);
-        if !truncates.is_empty() {
-            self.repairs.clear();
-            self.truncate(&keys, time, diffs);
-        }
-        let mut open = HashMap::new();
-        for (key, (mut changes, incremental)) in keys {
-            changes.extend(truncates.iter().map(|rank| (*rank, Body::Truncate)));
-            let mut fold = Fold::new(self.rows.get(&key).cloned(), changes, incremental);
-            if self.run(&key, &mut fold, time, out) {
-                self.settle(key, fold, time, diffs);
-            } else {
-                open.insert(key, fold);
-            }
-        }
-        self.open = Some(Open { time, folds: open, then });
-        self.close_if_done(diffs);
-    }
-
-    /// Goes on with what waited for a forwarded row; false if the row is for a time that has not been started.
-    fn receive(
-        &mut self,
-        forward: Forward<R>,
-        time: Time,
-        diffs: &mut RowDiffs<R>,
-        out: &mut Vec<(Forward<R>, Time)>,
-    ) -> bool {
-        if self.waiting() != Some(time) {
-            return false;
-        }
-        let key = forward.to.clone();
-        self.keep(forward);
-        let waited = self.open.as_mut().and_then(|open| open.folds.remove(&key));
-        if let Some(mut fold) = waited {
-            if self.run(&key, &mut fold, time, out) {
-                self.settle(key, fold, time, diffs);
-            } else if let Some(open) = &mut self.open {
-                open.folds.insert(key, fold);
-            }
-        }
-        self.close_if_done(diffs);
-        true
-    }
-
-    /// No forwarded row comes any more in the time that waits: what needed one stays unknown.
-    fn give_up(&mut self, diffs: &mut RowDiffs<R>) {
-        let Some(open) = &mut self.open else { return };
-        let time = open.time;
-        for (key, mut fold) in std::mem::take(&mut open.folds) {
-            let forwarded = &mut self.forwarded;
-            // Rows that leave are for creates that have given up too: nobody waits for them.
-            fold.run(|from, lsn| Some(forwarded.remove(&(key.clone(), from.clone(), lsn)).flatten()), |_, _, _| {});
-            self.settle(key, fold, time, diffs);
-        }
-        self.close_if_done(diffs);
-    }
-
-    fn run(&mut self, key: &R::Key, fold: &mut Fold<R>, time: Time, out: &mut Vec<(Forward<R>, Time)>) -> bool {
-        let forwarded = &mut self.forwarded;
-        let folded = fold.run(
-            |from, lsn| forwarded.remove(&(key.clone(), from.clone(), lsn)),
-            |to, lsn, row| out.push((Forward { to, from: key.clone(), lsn, row }, time)),
-        );
-        folded == Folded::Done
-    }
-
-    fn settle(&mut self, key: R::Key, fold: Fold<R>, time: Time, diffs: &mut RowDiffs<R>) {
-        if fold.copies > 0 {
-            self.monitor.copies(fold.copies);
-        }
-        if fold.lost_values() {
-            self.monitor.unresolved(format!("{key:?}"), time);
-        }
-        // The stream has spoken of this key since the snapshot: it knows better.
-        self.repairs.remove(&key);
-        self.change(key, fold.before, fold.current, time, diffs);
-    }
-
-    fn change(&mut self, key: R::Key, before: Option<R>, after: Option<R>, time: Time, diffs: &mut RowDiffs<R>) {
-        if before == after {
-            return;
-        }
-        if let Some(before) = before {
-            diffs.push(((key.clone(), before), time, -1));
-        }
-        match after {
-            Some(after) => {
-                diffs.push(((key.clone(), after.clone()), time, 1));
-                self.rows.insert(key, after);
-            }
-            None => {
-                self.rows.remove(&key);
-            }
-        }
-    }
-
-    fn truncate(&mut self, keys: &Keys<R>, time: Time, diffs: &mut RowDiffs<R>) {
-        let gone = self.rows.extract_if(|key, _| !keys.contains_key(key));
-        diffs.extend(gone.map(|row| (row, time, -1)));
-    }
-
-    fn close_if_done(&mut self, diffs: &mut RowDiffs<R>) {
-        let Some(open) = self.open.take_if(|open| open.folds.is_empty()) else { return };
-        self.forwarded.clear();
-        for (key, ts_ms, row) in open.then.repairs {
-            if self.rows.get(&key) != Some(&row) {
-                self.repairs.insert(key, (ts_ms, row));
-            }
-        }
-        if let Some(due_ms) = open.then.due_ms {
-            let due: Vec<_> = self.repairs.extract_if(|_, (ts_ms, _)| *ts_ms < due_ms).collect();
-            for (key, (_, row)) in due {
-                let before = self.rows.get(&key).cloned();
-                self.change(key, before, Some(row), open.time, diffs);
-            }
-        }
-    }
-}
-
-type Keys<R> = HashMap<<R as Row>::Key, (Vec<(Rank, Body<R>)>, Vec<(u64, R)>)>;
-
-/// Sorts out the changes of one time. A repair of a key that the stream touches in the same time is dropped.
-fn by_key<R: Row>(changes: Vec<Change<R>>) -> (Keys<R>, Vec<Rank>, AfterKeys<R>) {
-    let mut keys: Keys<R> = HashMap::new();
-    let mut truncates = Vec::new();
-    let mut then = AfterKeys { repairs: Vec::new(), due_ms: None };
-    for change in changes {
-        match change {
-            Change::Row { key, rank, body } => keys.entry(key).or_default().0.push((rank, body)),
-            Change::Incremental { key, offset, row } => keys.entry(key).or_default().1.push((offset, row)),
-            Change::Truncate { rank, .. } => truncates.push(rank),
-            Change::Repair { key, row, ts_ms, .. } => then.repairs.push((key, ts_ms, row)),
-            Change::Due { commit_ms, .. } => then.due_ms = then.due_ms.max(Some(commit_ms)),
-        }
-    }
-    if !truncates.is_empty() {
-        then.repairs.clear();
-    }
-    then.repairs.retain(|(key, _, _)| !keys.contains_key(key));
-    (keys, truncates, then)
 }

@@ -3,7 +3,7 @@
 use super::Key;
 use super::keyed::{Logic, keyed};
 use crate::Time;
-use differential_dataflow::{ExchangeData, VecCollection};
+use differential_dataflow::{AsCollection, ExchangeData, VecCollection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ pub fn attach<'scope, K: Key, M: ExchangeData, V: ExchangeData>(
 ) -> VecCollection<'scope, Time, (K, M, V)> {
     let many = many.map(|(key, member)| (key, Side::Many(member)));
     let one = one.map(|(key, value)| (key, Side::One(value)));
-    keyed(format!("Attach: {name}"), many.concat(one), Attach)
+    keyed(format!("Attach: {name}"), many.concat(one).inner, Attach).as_collection()
 }
 
-/// A row of either side. Those of `One` come first.
+/// A row of either side.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Side<M, V> {
     One(V),
@@ -51,30 +51,31 @@ enum Members<M> {
     Many(BTreeSet<M>),
 }
 
-impl<M: Ord + Clone> Members<M> {
-    fn change(&mut self, member: M, diff: isize) {
+impl<M: Ord> Members<M> {
+    fn insert(&mut self, member: M) {
         match self {
-            Members::Few(few) if diff < 0 => {
-                let at = few.iter().position(|other| *other == member);
+            Members::Few(few) if few.len() < MANY => few.push(member),
+            Members::Few(few) => *self = Members::Many(few.drain(..).chain([member]).collect()),
+            Members::Many(many) => {
+                many.insert(member);
+            }
+        }
+    }
+
+    fn remove(&mut self, member: &M) {
+        match self {
+            Members::Few(few) => {
+                let at = few.iter().position(|other| other == member);
                 debug_assert!(at.is_some(), "a member that goes has come");
                 if let Some(at) = at {
                     few.swap_remove(at);
                 }
             }
-            Members::Few(few) if few.len() < MANY => few.push(member),
-            Members::Few(few) => {
-                let mut many: BTreeSet<M> = few.drain(..).collect();
-                many.insert(member);
-                *self = Members::Many(many);
-            }
-            Members::Many(many) if diff < 0 => {
-                many.remove(&member);
+            Members::Many(many) => {
+                many.remove(member);
                 if many.len() <= MANY / 2 {
                     *self = Members::Few(std::mem::take(many).into_iter().collect());
                 }
-            }
-            Members::Many(many) => {
-                many.insert(member);
             }
         }
     }
@@ -102,43 +103,30 @@ impl<K: Key, M: ExchangeData, V: ExchangeData> Logic<K, Side<M, V>> for Attach {
         &mut self,
         key: &K,
         state: &mut Attached<M, V>,
-        changes: impl Iterator<Item = (Side<M, V>, isize)> + Clone,
+        changes: impl Iterator<Item = (Side<M, V>, isize)>,
         out: &mut impl FnMut((K, M, V), isize),
     ) {
-        let mut one = state.one.clone();
-        let mut goes = false;
-        for (side, diff) in changes.clone() {
-            if let Side::One(value) = side {
-                // Of a value that goes and one that comes, the one that comes stays, in whatever order they stand.
-                if diff > 0 {
-                    one = Some(value);
-                    goes = true;
-                } else if !goes {
-                    one = None;
+        let Attached { one, many } = state;
+        for (side, diff) in changes {
+            match side {
+                Side::Many(member) if diff > 0 => {
+                    if let Some(value) = one {
+                        out((key.clone(), member.clone(), value.clone()), diff);
+                    }
+                    many.insert(member);
+                }
+                Side::Many(member) => {
+                    many.remove(&member);
+                    if let Some(value) = one {
+                        out((key.clone(), member, value.clone()), diff);
+                    }
+                }
+                Side::One(value) => {
+                    many.for_each(|member| out((key.clone(), member.clone(), value.clone()), diff));
+                    *one = (diff > 0).then_some(value);
                 }
             }
         }
-        let members = changes.filter_map(|(side, diff)| match side {
-            Side::Many(member) => Some((member, diff)),
-            Side::One(_) => None,
-        });
-        if one == state.one {
-            for (member, diff) in members {
-                if let Some(value) = &one {
-                    out((key.clone(), member.clone(), value.clone()), diff);
-                }
-                state.many.change(member, diff);
-            }
-            return;
-        }
-        if let Some(before) = state.one.take() {
-            state.many.for_each(|member| out((key.clone(), member.clone(), before.clone()), -1));
-        }
-        members.for_each(|(member, diff)| state.many.change(member, diff));
-        if let Some(after) = &one {
-            state.many.for_each(|member| out((key.clone(), member.clone(), after.clone()), 1));
-        }
-        state.one = one;
     }
 
     fn is_idle(state: &Attached<M, V>) -> bool {

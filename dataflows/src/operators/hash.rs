@@ -4,13 +4,18 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 /// Where a key belongs: the bits that choose its worker.
 pub(super) fn route<K: Hash>(key: &K) -> u64 {
-    // A table takes the other half of the bits: the keys of one worker have these in common.
     Keys.hash_one(key) >> 32
 }
 
-/// Makes the hashers of a table of keys.
+/// Where a key stands in a table: the other half of the bits, since the keys of one worker have those in common.
+pub fn place<K: Hash>(key: &K) -> u32 {
+    Keys.hash_one(key) as u32
+}
+
+/// Makes the hashers of a table of keys. They are cheap, and anyone can find keys that collide: for keys that no enemy
+/// chooses.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Keys;
+pub struct Keys;
 
 impl BuildHasher for Keys {
     type Hasher = KeyHasher;
@@ -21,7 +26,8 @@ impl BuildHasher for Keys {
 }
 
 /// Folds each word into the whole by a multiplication of which both halves are kept.
-pub(super) struct KeyHasher(u64);
+#[derive(Clone, Debug)]
+pub struct KeyHasher(u64);
 
 impl KeyHasher {
     fn word(&mut self, word: u64) {
@@ -37,6 +43,15 @@ impl Hasher for KeyHasher {
             word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
             self.word(u64::from_le_bytes(word));
         }
+    }
+
+    fn write_u16(&mut self, n: u16) {
+        self.word(u64::from(n));
+    }
+
+    fn write_u128(&mut self, n: u128) {
+        self.word(n as u64);
+        self.word((n >> 64) as u64);
     }
 
     fn write_u8(&mut self, n: u8) {
@@ -73,7 +88,7 @@ mod tests {
             for n in 0..4_096u128 {
                 let key = (n << shift).to_be_bytes();
                 workers[route(&key) as usize % 4] += 1;
-                buckets[Keys.hash_one(key) as usize % 256] += 1;
+                buckets[place(&key) as usize >> 24] += 1;
             }
             assert!(workers.iter().all(|count| (900..1_150).contains(count)), "{shift}: {workers:?}");
             assert!(buckets.iter().all(|count| *count < 48), "{shift}: {buckets:?}");

@@ -1,11 +1,14 @@
 //! The one operator below the others: rows by key, held until their time is complete, then all rows of a key at once.
 
 use super::Key;
-use super::hash::{Keys, route};
+use super::hash::{place, route};
+use super::staged::{ByPlace, Staged};
+use super::states::States;
 use crate::Time;
-use differential_dataflow::{AsCollection, ExchangeData, VecCollection};
-use std::collections::HashMap;
+use differential_dataflow::ExchangeData;
+use differential_dataflow::consolidation::consolidate;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -19,34 +22,40 @@ pub(super) trait Logic<K, D>: 'static {
     /// What comes of it.
     type Out: ExchangeData;
 
-    /// Takes all changes of `key` in one time: no two are of one row, and none is zero.
+    /// Takes all changes of `key` in one time: no two are of one row, none is zero, and those that go stand first.
     fn change(
         &mut self,
         key: &K,
         state: &mut Self::State,
-        changes: impl Iterator<Item = (D, isize)> + Clone,
+        changes: impl Iterator<Item = (D, isize)>,
         out: &mut impl FnMut(Self::Out, isize),
     );
 
     /// Whether nothing is kept of the key.
     fn is_idle(state: &Self::State) -> bool;
+
+    /// Reads what a change of this state will read: see [`States::warm`].
+    fn warm(_state: &Self::State) {}
 }
 
-/// Runs `logic` over the rows of `inputs`, which may be several.
+/// A difference of a row.
+type Difference<T> = (T, Time, isize);
+
+/// Runs `logic` over `rows`.
 pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
     name: String,
-    rows: VecCollection<'scope, Time, (K, D)>,
-    mut logic: L,
-) -> VecCollection<'scope, Time, L::Out> {
-    let mut builder = OperatorBuilder::new(name, rows.inner.scope());
-    let by_key = Exchange::new(|((key, _), _, _): &((K, D), Time, isize)| route(key));
-    let mut input = builder.new_input(rows.inner, by_key);
+    rows: Stream<'scope, Time, Vec<Difference<(K, D)>>>,
+    logic: L,
+) -> Stream<'scope, Time, Vec<Difference<L::Out>>> {
+    let mut builder = OperatorBuilder::new(name, rows.scope());
+    let by_key = Exchange::new(|((key, _), _, _): &Difference<(K, D)>| route(key));
+    let mut input = builder.new_input(rows, by_key);
     builder.set_notify_for(0, FrontierInterest::IfCapability);
     let (output, stream) = builder.new_output();
-    let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<(L::Out, Time, isize)>>>::from(output);
+    let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<Difference<L::Out>>>>::from(output);
     builder.build(move |_| {
-        let mut states: HashMap<K, L::State, Keys> = HashMap::default();
-        let mut staged: Vec<((K, D), Time, isize)> = Vec::new();
+        let mut keys = Keyed::new(logic);
+        let mut staged: Staged<Placed<K, D>> = Staged::default();
         let mut held: Option<Capability<Time>> = None;
         move |frontiers| {
             input.for_each(|capability, data| {
@@ -55,61 +64,121 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
                 {
                     held = Some(capability);
                 }
-                staged.append(data);
+                data.drain(..).for_each(|((key, row), time, diff)| staged.push(time, (place(&key), key, row, diff)));
             });
             let Some(capability) = &mut held else { return };
             let frontier = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
-            let complete = |time: Time| frontier.is_none_or(|frontier| time < frontier);
+            let complete = |time: &Time| frontier.is_none_or(|frontier| *time < frontier);
             // Nothing is earlier than what is held.
-            if !complete(*capability.time()) {
+            if !complete(capability.time()) {
                 return;
             }
-            let mut ready: Vec<_> = staged.extract_if(.., |(_, time, _)| complete(*time)).collect();
-            if !ready.is_empty() {
-                coalesce(&mut ready);
-                let mut active = output.activate();
-                let mut session = active.session(&*capability);
-                for group in ready.chunk_by(|((a, _), s, _), ((b, _), t, _)| s == t && a == b) {
-                    let Some(((key, _), time, _)) = group.first() else { continue };
-                    let changes = group.iter().map(|((_, row), _, diff)| (row.clone(), *diff));
-                    let mut give = |out, diff| session.give((out, *time, diff));
-                    // Most keys stay: one search for them.
-                    match states.get_mut(key) {
-                        Some(state) => {
-                            logic.change(key, state, changes, &mut give);
-                            if L::is_idle(state) {
-                                states.remove(key);
-                            }
-                        }
-                        None => {
-                            let mut state = L::State::default();
-                            logic.change(key, &mut state, changes, &mut give);
-                            if !L::is_idle(&state) {
-                                states.insert(key.clone(), state);
-                            }
-                        }
-                    }
-                }
+            let mut active = output.activate();
+            let mut session = active.session(&*capability);
+            while let Some(time) = staged.first().filter(complete) {
+                keys.warm(&staged);
+                staged.take_first(&mut keys.rows);
+                keys.apply(|out, diff| session.give((out, time, diff)));
             }
-            match staged.iter().map(|(_, time, _)| *time).min() {
+            drop(session);
+            match staged.first() {
                 None => held = None,
                 Some(first) if first > *capability.time() => capability.downgrade(&first),
                 Some(_) => {}
             }
         }
     });
-    stream.as_collection()
+    stream
 }
 
-/// Sorts by time, key and row, and makes one change of those of one row.
-fn coalesce<K: Ord, D: Ord>(changes: &mut Vec<((K, D), Time, isize)>) {
-    changes.sort_unstable_by(|(a, s, _), (b, t, _)| s.cmp(t).then_with(|| a.cmp(b)));
-    changes.dedup_by(|(later, t, diff), (earlier, s, sum)| {
-        let same = s == t && later == earlier;
-        if same {
-            *sum += *diff;
+/// A row with its key, the key's place, and its diff.
+type Placed<K, D> = (u32, K, D, isize);
+
+/// How many rows are warmed at once.
+const WARM: usize = 32;
+
+/// The states of all keys, and the rows of the time that is being applied.
+struct Keyed<K, D, L: Logic<K, D>> {
+    logic: L,
+    states: States<K, L::State>,
+    rows: Vec<Option<Placed<K, D>>>,
+    /// So many of the next rows are warm.
+    warm: usize,
+    order: ByPlace,
+    /// The changes of one key.
+    changes: Vec<(D, isize)>,
+}
+
+impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
+    fn new(logic: L) -> Self {
+        Keyed {
+            logic,
+            states: States::default(),
+            rows: Vec::new(),
+            warm: 0,
+            order: ByPlace::default(),
+            changes: Vec::new(),
         }
-        same
-    });
-    changes.retain(|(_, _, diff)| *diff != 0);
+    }
+
+    /// Warms the next of the rows that wait, unless they are.
+    fn warm(&mut self, staged: &Staged<Placed<K, D>>) {
+        if self.warm > 0 {
+            return;
+        }
+        let next = staged.iter().take(WARM).map(|(place, key, _, _)| (*place, key));
+        self.states.warm(next.clone());
+        next.filter_map(|(place, key)| self.states.get(place, key)).for_each(L::warm);
+        self.warm = WARM;
+    }
+
+    /// Applies `rows`, all of one time, and leaves none.
+    fn apply(&mut self, mut out: impl FnMut(L::Out, isize)) {
+        let Keyed { logic, states, rows, warm, order, changes } = self;
+        *warm = warm.saturating_sub(rows.len());
+        order.order(rows.iter().flatten().map(|(place, _, _, _)| *place));
+        for (place, mut group) in order.groups() {
+            while let Some(at) = group.next() {
+                // What is not there was taken along with an earlier row of its key.
+                let Some((_, key, row, diff)) = rows.get_mut(at).and_then(Option::take) else { continue };
+                changes.push((row, diff));
+                for other in group.clone() {
+                    let same = rows.get_mut(other).and_then(|row| row.take_if(|(_, other, _, _)| *other == key));
+                    changes.extend(same.map(|(_, _, row, diff)| (row, diff)));
+                }
+                if changes.len() > 1 {
+                    consolidate(changes);
+                    changes.sort_by_key(|(_, diff)| *diff > 0);
+                }
+                change(logic, states, place, key, changes.drain(..), &mut out);
+            }
+        }
+        rows.clear();
+    }
+}
+
+fn change<K: Key, D, L: Logic<K, D>>(
+    logic: &mut L,
+    states: &mut States<K, L::State>,
+    place: u32,
+    key: K,
+    changes: impl Iterator<Item = (D, isize)>,
+    out: &mut impl FnMut(L::Out, isize),
+) {
+    // Most keys stay: one search for them.
+    match states.get_mut(place, &key) {
+        Some(state) => {
+            logic.change(&key, state, changes, out);
+            if L::is_idle(state) {
+                states.remove(place, &key);
+            }
+        }
+        None => {
+            let mut state = L::State::default();
+            logic.change(&key, &mut state, changes, out);
+            if !L::is_idle(&state) {
+                states.insert(place, key, state);
+            }
+        }
+    }
 }

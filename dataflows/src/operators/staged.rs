@@ -1,0 +1,122 @@
+//! Rows that wait for their time to be complete, and the order in which the keys of one time are taken.
+
+use crate::Time;
+use std::collections::VecDeque;
+
+/// Rows that wait, each with its time.
+///
+/// They mostly come in the order of their times, from one sender or another, and then nothing is sorted.
+pub struct Staged<T> {
+    rows: VecDeque<(Time, T)>,
+    in_order: bool,
+    first: Time,
+}
+
+impl<T> Default for Staged<T> {
+    fn default() -> Self {
+        Staged { rows: VecDeque::new(), in_order: true, first: Time::MAX }
+    }
+}
+
+impl<T> Staged<T> {
+    /// Adds a row.
+    pub fn push(&mut self, time: Time, row: T) {
+        self.in_order = self.in_order && self.rows.back().is_none_or(|(last, _)| *last <= time);
+        self.first = self.first.min(time);
+        self.rows.push_back((time, row));
+    }
+
+    /// The first time of which a row waits.
+    pub fn first(&self) -> Option<Time> {
+        (!self.rows.is_empty()).then_some(self.first)
+    }
+
+    /// How many rows wait.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether no row waits.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether a row of `time` waits.
+    pub fn has(&self, time: Time) -> bool {
+        if self.in_order {
+            self.rows.binary_search_by_key(&time, |(time, _)| *time).is_ok()
+        } else {
+            self.rows.iter().any(|(other, _)| *other == time)
+        }
+    }
+
+    /// The rows that wait, roughly in the order in which they will be taken.
+    pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
+        self.rows.iter().map(|(_, row)| row)
+    }
+
+    /// Adds all rows of the first time to `to`, each as `Some`, to be taken in any order.
+    pub fn take_first(&mut self, to: &mut Vec<Option<T>>) {
+        if !self.in_order {
+            self.rows.make_contiguous().sort_by_key(|(time, _)| *time);
+            self.in_order = true;
+        }
+        let rows = self.rows.iter().take_while(|(time, _)| *time == self.first).count();
+        to.extend(self.rows.drain(..rows).map(|(_, row)| Some(row)));
+        self.first = self.rows.front().map_or(Time::MAX, |(time, _)| *time);
+    }
+}
+
+/// The order of the rows of one time by the places of their keys: rows of one key stand together, and tables are gone
+/// through from one end to the other.
+#[derive(Default)]
+pub struct ByPlace(Vec<u64>);
+
+impl ByPlace {
+    /// Orders rows by the places of their keys; rows of one place stand in the order in which they came.
+    pub fn order(&mut self, places: impl Iterator<Item = u32>) {
+        self.0.clear();
+        self.0.extend(places.enumerate().map(|(at, place)| u64::from(place) << 32 | at as u64));
+        self.0.sort_unstable();
+    }
+
+    /// The places, each with the numbers of its rows. Keys that differ may share a place.
+    pub fn groups(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = usize> + Clone + '_)> + '_ {
+        self.0.chunk_by(|a, b| a >> 32 == b >> 32).map(|group| {
+            let place = group.first().map_or(0, |first| (first >> 32) as u32);
+            (place, group.iter().map(|row| *row as u32 as usize))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_come_in_order_and_rows_as_they_came() {
+        for times in [[1, 1, 2, 3, 3], [3, 1, 2, 3, 1]] {
+            let mut staged = Staged::default();
+            times.iter().enumerate().for_each(|(at, time)| staged.push(*time, at));
+            assert!(staged.has(3) && !staged.has(4));
+            let mut found = Vec::new();
+            while let Some(first) = staged.first() {
+                let mut rows = Vec::new();
+                staged.take_first(&mut rows);
+                found.extend(rows.into_iter().map(|row| (first, row.unwrap())));
+            }
+            let mut expected: Vec<(Time, usize)> = times.into_iter().zip(0..).collect();
+            expected.sort();
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn rows_of_a_key_stand_together() {
+        let mut order = ByPlace::default();
+        order.order([7, 8, 7, 9, 7].into_iter());
+        let mut groups: Vec<Vec<usize>> = order.groups().map(|(_, rows)| rows.collect()).collect();
+        groups.sort();
+        assert_eq!(groups, [vec![0, 2, 4], vec![1], vec![3]]);
+    }
+}
