@@ -12,11 +12,13 @@ use crate::source::catalog::Catalog;
 use crate::source::feed;
 use crate::source::log::{self, Follow, Log, LogInput};
 use crate::source::survey::{Heads, Restarts};
+use crate::spill::{Spill, SpillOptions};
 use crate::status::Status;
 use crate::time::{Epoch, Lsn};
 use crate::worker;
 use dataflows::View;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -58,6 +60,14 @@ pub struct ReplayOptions {
     /// when its rows are all counted, [`settled`](Report::settled) and not proven. 0 waits for a proof for ever. Default
     /// 30,000.
     pub settle_ms: u64,
+    /// How many bytes of rows may wait in memory for their transactions to be complete, all workers and tables together.
+    /// What is more waits in files. Default 256 MiB.
+    pub memory_budget: u64,
+    /// The folder in which the run makes one of its own for those files, when it needs it; it goes with the run. Default:
+    /// the system's folder for temporary files.
+    pub spill_dir: Option<PathBuf>,
+    /// How many bytes those files may have. Where that is not enough the run ends with [`Error::Spill`]. Default 16 GiB.
+    pub spill_budget: u64,
 }
 
 impl ReplayOptions {
@@ -76,6 +86,9 @@ impl ReplayOptions {
             block_bytes: log::BLOCK_BYTES,
             follow: false,
             settle_ms: 30_000,
+            memory_budget: 256 << 20,
+            spill_dir: None,
+            spill_budget: 16 << 30,
         }
     }
 }
@@ -168,6 +181,8 @@ impl<V: View> Engine<V> {
         if options.prefix.is_none() {
             start(sink, &view, &prefix, &options)?;
         }
+        let workers = options.workers.max(1);
+        let spill = Spill::new(&spill_options(&options), workers * catalog.codecs.len());
         let plan = Plan {
             view,
             catalog: catalog.clone(),
@@ -183,9 +198,10 @@ impl<V: View> Engine<V> {
             partitions,
             restarts,
             history: sink.history(),
+            spill: Arc::clone(&spill),
+            compact_from: compact_from(options.memory_budget),
         };
         status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));
-        let workers = options.workers.max(1);
         // However it ends, by a panic of the sink too, the threads then find that it is over and stop.
         let over = StopOnDrop(&status);
         let inlets = feed::start(log(options, &status), &catalog, workers, workers);
@@ -204,7 +220,7 @@ impl<V: View> Engine<V> {
             }
             None => {
                 sink.finish()?;
-                let report = report(&status, driven, started);
+                let report = report(&status, driven, &spill, started);
                 log_end(&report);
                 Ok(report)
             }
@@ -232,6 +248,17 @@ fn log(options: ReplayOptions, status: &Arc<Status>) -> Log {
         goes_on: Box::new(move || !status.is_stopped()),
     });
     Log { inputs, block_bytes, follow }
+}
+
+fn spill_options(options: &ReplayOptions) -> SpillOptions {
+    let ReplayOptions { memory_budget, spill_budget, spill_dir, .. } = options;
+    SpillOptions { memory: *memory_budget, disk: *spill_budget, dir: spill_dir.clone() }
+}
+
+/// From how many bytes of changes of one time on the upsert looks for those that others have overtaken: it takes some
+/// time, which is well spent only where there are many.
+fn compact_from(memory_budget: u64) -> usize {
+    (memory_budget / 16).clamp(1 << 10, 16 << 20) as usize
 }
 
 /// What the documents of a run are of.
@@ -332,7 +359,7 @@ fn only_prefix(heads: &Heads) -> Result<String, Error> {
     }
 }
 
-fn report(status: &Status, driven: Driven, started: Instant) -> Report {
+fn report(status: &Status, driven: Driven, spill: &Spill, started: Instant) -> Report {
     let align = status.align();
     let counters = &status.counters;
     let (mut inexact, inexact_more) = status.take_inexact();
@@ -354,6 +381,7 @@ fn report(status: &Status, driven: Driven, started: Instant) -> Report {
         late: counters.rows_late(),
         unapplied: counters.rows_unapplied(),
         bad: counters.records_bad(),
+        spilled_bytes: spill.written(),
         inexact,
         inexact_more,
         cut: status.is_cut(),

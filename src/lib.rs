@@ -25,6 +25,7 @@ mod render;
 mod report;
 mod sink;
 mod source;
+mod spill;
 mod status;
 mod time;
 mod upsert;
@@ -45,4 +46,5 @@ pub use sink::{
 pub use source::Location;
 pub use source::kcat::BadLine;
 pub use source::log::{LogError, LogInput};
+pub use spill::SpillError;
 pub use time::{Lsn, Time};

@@ -141,6 +141,15 @@ impl fmt::Display for BadValue {
 impl std::error::Error for BadValue {}
 
 impl Value {
+    /// The bytes that it has in memory besides its own size.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            // An allocator rounds up, and keeps a word or two for itself.
+            Value::Number(text) | Value::Text(text) | Value::Json(text) => text.len() + 16,
+            _ => 0,
+        }
+    }
+
     fn expected(&self, column: &'static str, what: &str) -> BadValue {
         BadValue::new(column, format!("expected {what}, found {self:?}"))
     }

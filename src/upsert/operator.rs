@@ -1,5 +1,6 @@
 //! The upsert operator: changes in, differences of rows out.
 
+use super::compact::Staged;
 use super::fold::{Fold, Folded, Forward};
 use crate::envelope::Body;
 use crate::hold::{Change, Rank};
@@ -22,17 +23,21 @@ type Round = (Time, u32);
 pub(crate) trait UpsertMonitor: 'static {
     /// Copies of changes were left out.
     fn copies(&self, count: u64);
+    /// So many changes have come to the owner of their keys.
+    fn staged(&self, _changes: usize) {}
     /// A value that Postgres did not send could not be found in a stored row. Told once, until the row is whole again.
     fn unresolved(&self, key: String, time: Time);
 }
 
 /// The rows that `changes` make.
 ///
-/// `may_omit` says whether records may leave values out, so that a changed key's row is needed.
+/// `may_omit` says whether records may leave values out, so that a changed key's row is needed. From `compact_from` bytes of
+/// changes of one time on, those that others have overtaken are left out while they wait for the rest.
 pub(crate) fn upsert<'scope, R: Row>(
     changes: Stream<'scope, Time, Vec<(Change<R>, Time)>>,
     name: &str,
     may_omit: bool,
+    compact_from: usize,
     monitor: impl UpsertMonitor,
 ) -> Rows<'scope, R> {
     let outer = changes.scope();
@@ -54,7 +59,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                 OutputBuilder::<Round, CapacityContainerBuilder<Vec<(Forward<R>, Time)>>>::from(forwards);
 
             builder.build(move |_| {
-                let mut upsert = Upsert::<R, _>::new(monitor);
+                let mut upsert = Upsert::<R, _>::new(monitor, compact_from);
                 let mut row_capability: Option<Capability<Round>> = None;
                 let mut forward_capability: Option<Capability<Round>> = None;
                 let mut arrived: Vec<(Forward<R>, Time, Option<Capability<Round>>)> = Vec::new();
@@ -62,6 +67,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                     changes.for_each(|capability, data| {
                         lower(&mut row_capability, capability.retain_least(0));
                         lower(&mut forward_capability, capability.retain_least(1).filter(|_| may_omit));
+                        upsert.monitor.staged(data.len());
                         data.drain(..).for_each(|(change, time)| upsert.stage(change, time));
                     });
                     forwarded.for_each(|capability, data| {
@@ -151,7 +157,8 @@ fn advance(held: &mut Option<Capability<Round>>, to: Option<Time>) {
 struct Upsert<R: Row, M> {
     monitor: M,
     rows: HashMap<R::Key, R>,
-    staged: BTreeMap<Time, Vec<Change<R>>>,
+    staged: BTreeMap<Time, Staged<R>>,
+    compact_from: usize,
     /// The time that waits for forwarded rows, if one does.
     open: Option<Open<R>>,
     /// Rows forwarded for the time that is being applied.
@@ -176,11 +183,12 @@ struct AfterKeys<R: Row> {
 type RowDiffs<R> = Vec<((<R as Row>::Key, R), Time, isize)>;
 
 impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
-    fn new(monitor: M) -> Self {
+    fn new(monitor: M, compact_from: usize) -> Self {
         Upsert {
             monitor,
             rows: HashMap::new(),
             staged: BTreeMap::new(),
+            compact_from,
             open: None,
             forwarded: HashMap::new(),
             repairs: HashMap::new(),
@@ -188,7 +196,10 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     }
 
     fn stage(&mut self, change: Change<R>, time: Time) {
-        self.staged.entry(time).or_default().push(change);
+        let copies = self.staged.entry(time).or_default().push(change, self.compact_from);
+        if copies > 0 {
+            self.monitor.copies(copies);
+        }
     }
 
     fn next_staged(&self) -> Option<Time> {
@@ -212,7 +223,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
 
     /// Applies all changes of `time`, as far as they need no forwarded row that has not come.
     fn start(&mut self, time: Time, diffs: &mut RowDiffs<R>, out: &mut Vec<(Forward<R>, Time)>) {
-        let changes = self.staged.remove(&time).unwrap_or_default();
+        let changes = self.staged.remove(&time).unwrap_or_default().into_changes();
         let (keys, truncates, then) = by_key(changes);
         if !truncates.is_empty() {
             self.repairs.clear();

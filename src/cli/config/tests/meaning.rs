@@ -55,6 +55,9 @@ thread_bytes = 20000000
 workers = 4
 until = 9
 repair_delay_ms = 5
+memory_budget_bytes = 13
+spill_dir = \"spill\"
+spill_budget_bytes = 14
 ";
     let view = ConversationSearch::default().zero_items(ZeroItems::NeedsReviewInvite);
     let expected = RunPlan {
@@ -72,6 +75,9 @@ repair_delay_ms = 5
             repair_delay_ms: 5,
             follow: true,
             settle_ms: 6,
+            memory_budget: 13,
+            spill_dir: Some("dir/spill".into()),
+            spill_budget: 14,
             ..ReplayOptions::new(vec![LogInput::File("dir/a".into()), LogInput::File("/b".into())])
         },
         sink: SinkConfig::Tantivy(TantivyConfig {
