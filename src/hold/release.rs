@@ -47,8 +47,10 @@ pub(crate) fn release<'scope, R: Row>(
         move |frontiers| {
             let mut output = output.activate();
             input.for_each(|capability, closings| {
-                let capability = capability.retain_least(0);
-                waiting.extend(capability.map(|capability| (capability, std::mem::take(closings).into_iter())));
+                // Many messages may come under one early time: what was let go before can be shown, while they wait.
+                if let Some(first) = closings.iter().map(|(_, time)| time).min() {
+                    waiting.push_back((capability.delayed(first, 0), std::mem::take(closings).into_iter()));
+                }
             });
             let mut held = held.borrow_mut();
             let counters = Arc::clone(&held.counters);
@@ -67,7 +69,6 @@ pub(crate) fn release<'scope, R: Row>(
                 match went {
                     Went::All => drop(waiting.pop_front()),
                     Went::UpTo(time) => {
-                        // What was let go before can be shown.
                         if capability.time() < &time {
                             capability.downgrade(&time);
                         }
