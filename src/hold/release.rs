@@ -54,12 +54,13 @@ pub(crate) fn release<'scope, R: Row>(
             });
             let mut held = held.borrow_mut();
             let counters = Arc::clone(&held.counters);
+            let mut room = held.piece_bytes();
             while let Some((capability, closings)) = waiting.front_mut() {
                 if counters.changes() > CHANGES_MAX {
                     held.keep_waiting(true);
                     return activator.activate_after(PAUSE);
                 }
-                let went = go(&mut held, closings, workers, leader, &mut out);
+                let went = go(&mut held, closings, (workers, leader), &mut room, &mut out);
                 let Some(went) = went else { return };
                 if !out.is_empty() {
                     counters.changes_sent(out.len());
@@ -96,26 +97,26 @@ enum Went {
     UpTo(Time),
 }
 
-/// Lets rows go until there are enough for once; `None` if rows are lost, and with them the run.
+/// Lets rows go until there are enough for once, which is when no `room` is left; `None` if rows are lost, and with them
+/// the run.
 fn go<R: Row>(
     held: &mut Held<R>,
     closings: &mut Closings,
-    workers: usize,
-    leader: bool,
+    (workers, leader): (usize, bool),
+    room: &mut u64,
     out: &mut Vec<(Change<R>, Time)>,
 ) -> Option<Went> {
-    let (mut bytes, most) = (0, held.piece_bytes());
     loop {
         while let Some(time) = held.going_at() {
+            if *room == 0 {
+                return Some(Went::UpTo(time));
+            }
             match held.let_go(workers, leader, out) {
-                Ok(went) => bytes += went,
+                Ok(bytes) => *room = room.saturating_sub(bytes),
                 Err((rows_of, error)) => {
                     held.lost(rows_of, error);
                     return None;
                 }
-            }
-            if bytes >= most {
-                return Some(Went::UpTo(time));
             }
         }
         let Some((closing, time)) = closings.next() else { return Some(Went::All) };
