@@ -34,9 +34,9 @@ fn few_keys(at: u64) -> (u32, &'static str) {
 /// A log with one large transaction, whose END comes last, if at all; and a small one behind it.
 fn large(rows: u64, change: impl Fn(u64) -> (u32, &'static str), ends: bool) -> tempfile::NamedTempFile {
     let mut lines = Lines::started(100);
-    lines.transaction(2, (0..rows).map(&change), ends);
+    lines.transaction(10, (0..rows).map(&change), ends);
     if ends {
-        lines.transaction(3, [(0, "u"), (1, "u")].into_iter(), true);
+        lines.transaction(11, [(0, "u"), (1, "u")].into_iter(), true);
     }
     lines.file()
 }
@@ -99,11 +99,28 @@ fn rows_that_come_and_go_within_a_transaction_stay_within_the_budget() {
     assert!(within < least + BUDGET + SLACK, "{within} bytes, {least} at least");
 }
 
+/// Nothing shows that the snapshot is complete before the log ends, so all of them wait, and then go one after the other.
+#[test]
+fn many_small_transactions_that_wait_take_little_besides_the_budget() {
+    const TRANSACTIONS: u64 = 12_000;
+    let mut lines = Lines::silent(100);
+    for tx in 10..10 + TRANSACTIONS {
+        lines.transaction(tx, [few_keys(tx), few_keys(tx * 7)].into_iter(), true);
+    }
+    let log = lines.file();
+    for workers in [1, 2] {
+        let [least, within, free] = peaks("small transactions", &log, workers);
+        let of_each = TRANSACTIONS * 2 << 10;
+        assert!(within < least + BUDGET + SLACK + of_each, "{within} bytes, {least} at least");
+        assert!(within + BUDGET < free, "{free} bytes without a budget");
+    }
+}
+
 /// `DELTAIC_STALL_MS=60000 cargo test bounded::a_sink` has it stand still for a minute.
 #[test]
 fn a_sink_that_stands_still_stops_the_source() {
     let mut lines = Lines::started(100);
-    for tx in 2..20_000 {
+    for tx in 10..20_000 {
         lines.transaction(tx, [few_keys(tx), few_keys(tx * 7)].into_iter(), true);
     }
     let (log, dir) = (lines.file(), TempDir::new().unwrap());
@@ -154,7 +171,7 @@ fn a_disk_that_is_too_small_ends_the_run_at_the_state_before() {
     assert!(matches!(&error, Error::Spill { error: SpillError::Budget { budget: MIB }, .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "table public.users: rows of transaction 2 wait, and what waits on disk is at its limit of 1048576 bytes; raise \
+        "table public.users: rows of transaction 10 wait, and what waits on disk is at its limit of 1048576 bytes; raise \
          the spill budget (engine.spill_budget_bytes) or the memory budget (engine.memory_budget_bytes)"
     );
     assert!(is_empty(&dir));
@@ -171,7 +188,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     fs::write(&file, "").unwrap();
     let tight = Life { memory_budget: MIB / 2, spill_dir: file.clone(), ..life(&log, &dir) };
     let error = shown(&tight).0.unwrap_err().to_string();
-    let start = format!("table public.users: rows of transaction 2 wait, and cannot create {}: ", file.display());
+    let start = format!("table public.users: rows of transaction 10 wait, and cannot create {}: ", file.display());
     assert!(error.starts_with(&start), "{error}");
     // What fits needs no folder.
     shown(&Life { memory_budget: u64::MAX, ..tight }).0.unwrap();
@@ -213,11 +230,11 @@ fn a_process_of_its_own() {
 
 impl Life {
     fn options(&self) -> deltaic::ReplayOptions {
-        let topics = ["users", "conversations", "conversation_items"];
+        let topics = [("users", 2), ("conversations", 1), ("conversation_items", 1)];
         deltaic::ReplayOptions {
             workers: self.workers,
             snapshot_complete: true,
-            partitions: topics.map(|table| (format!("podium.public.{table}"), 2)).into(),
+            partitions: topics.map(|(table, count)| (format!("podium.public.{table}"), count)).into(),
             memory_budget: self.memory_budget,
             spill_dir: Some(Path::to_owned(&self.spill_dir)),
             spill_budget: self.spill_budget,
