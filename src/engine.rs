@@ -20,11 +20,13 @@ use crate::source::feed;
 use crate::source::input::Input;
 use crate::source::log::{self, LogReader, Tailing};
 use crate::source::records::Source;
+use crate::spill::{Spill, SpillOptions};
 use crate::status::Status;
 use crate::time::{Epoch, Lsn};
 use crate::worker;
 use dataflows::View;
 use look::{Known, look};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -138,6 +140,24 @@ impl<V: View> Engine<V> {
         self.with(|options| options.settle_ms = ms)
     }
 
+    /// See [`EngineOptions::memory_budget`].
+    #[must_use]
+    pub fn memory_budget(self, bytes: u64) -> Self {
+        self.with(|options| options.memory_budget = bytes)
+    }
+
+    /// See [`EngineOptions::spill_dir`].
+    #[must_use]
+    pub fn spill_dir(self, dir: impl Into<PathBuf>) -> Self {
+        self.with(|options| options.spill_dir = Some(dir.into()))
+    }
+
+    /// See [`EngineOptions::spill_budget`].
+    #[must_use]
+    pub fn spill_budget(self, bytes: u64) -> Self {
+        self.with(|options| options.spill_budget = bytes)
+    }
+
     /// A hand on the run, before it starts and while it lasts.
     pub fn handle(&self) -> RunHandle {
         let bytes = match &self.reads {
@@ -166,6 +186,8 @@ impl<V: View> Engine<V> {
         if options.prefix.is_none() {
             start(sink, &view, &prefix, &options)?;
         }
+        let workers = options.workers.max(1);
+        let spill = Spill::new(&spill_options(&options), workers * catalog.codecs.len());
         let plan = Plan {
             view,
             catalog: catalog.clone(),
@@ -181,9 +203,10 @@ impl<V: View> Engine<V> {
             partitions,
             restarts,
             history: sink.history(),
+            spill: Arc::clone(&spill),
+            compact_from: compact_from(options.memory_budget),
         };
         status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));
-        let workers = options.workers.max(1);
         // However it ends, by a panic of the sink too, the threads then find that it is over and stop.
         let over = StopOnDrop(status);
         let inlets = feed::start(reads.input(&options, status), &catalog, workers, workers)?;
@@ -205,7 +228,7 @@ impl<V: View> Engine<V> {
             None => {
                 sink.finish()?;
                 status.given.acknowledged(Ack::Durable);
-                let report = report(status, driven, started);
+                let report = report(status, driven, &spill, started);
                 log_end(&report);
                 Ok(report)
             }
@@ -267,6 +290,17 @@ impl Reads {
     }
 }
 
+pub(crate) fn spill_options(options: &EngineOptions) -> SpillOptions {
+    let EngineOptions { memory_budget, spill_budget, spill_dir, .. } = options;
+    SpillOptions { memory: *memory_budget, disk: *spill_budget, dir: spill_dir.clone() }
+}
+
+/// From how many bytes of changes of one time on the upsert looks for those that others have overtaken: it takes some
+/// time, which is well spent only where there are many.
+pub(crate) fn compact_from(memory_budget: u64) -> usize {
+    (memory_budget / 16).clamp(1 << 10, 16 << 20) as usize
+}
+
 /// What the documents of a run are of.
 fn identity(view: &impl View, prefix: &str, options: &EngineOptions) -> Identity {
     let mut identity = Identity::new(view, prefix);
@@ -308,7 +342,7 @@ impl Drop for RunStatus {
     }
 }
 
-fn report(status: &Status, driven: Driven, started: Instant) -> Report {
+fn report(status: &Status, driven: Driven, spill: &Spill, started: Instant) -> Report {
     let align = status.align();
     let counters = &status.counters;
     let (mut inexact, inexact_more) = status.take_inexact();
@@ -330,6 +364,7 @@ fn report(status: &Status, driven: Driven, started: Instant) -> Report {
         late: counters.rows_late(),
         unapplied: counters.rows_unapplied(),
         bad: counters.records_bad(),
+        spilled_bytes: spill.written(),
         inexact,
         inexact_more,
         cut: status.is_cut(),

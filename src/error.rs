@@ -4,6 +4,7 @@ use crate::align::AlignError;
 use crate::envelope::BadRecord;
 use crate::sink::SinkError;
 use crate::source::log::LogError;
+use crate::spill::SpillError;
 use crate::time::Lsn;
 use std::any::Any;
 use std::sync::Arc;
@@ -89,6 +90,18 @@ pub enum Error {
     /// The sink could not take documents.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// Allow more memory or disk, or see to the disk. Nothing that lacks rows was shown: the next run starts where this one
+    /// was.
+    #[error("table {table}: rows of {rows_of} wait, and {error}")]
+    Spill {
+        /// The table.
+        table: String,
+        /// What the rows are of: a transaction, with its id, or a snapshot.
+        rows_of: String,
+        /// Why they cannot wait.
+        #[source]
+        error: SpillError,
+    },
     /// The dead letters could not be written.
     #[error("cannot write dead letters to {path}: {error}")]
     DeadLetters {

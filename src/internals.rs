@@ -15,7 +15,7 @@
 //! it. So each piece closes as many transactions as it holds, but not quite the same ones.
 
 use crate::align::AlignOptions;
-use crate::engine::BATCHES;
+use crate::engine::{BATCHES, EngineOptions, compact_from, spill_options};
 use crate::envelope::{Body, Decoder, Envelope, Origin, RowBuffer, TypedRows, codecs};
 use crate::error::Error;
 use crate::queue::{Receiver, queue};
@@ -26,6 +26,7 @@ use crate::source::feed::prepared::{self, Outlets};
 use crate::source::feed::{self, Chunk};
 use crate::source::log::{self, Block, LogError, LogInput};
 use crate::source::survey::Restarts;
+use crate::spill::Spill;
 use crate::status::Status;
 use crate::time::{Epoch, Lsn};
 use crate::worker;
@@ -167,7 +168,7 @@ impl Dataflow {
     /// # Errors
     /// If a worker cannot be started.
     pub fn start<V: View>(view: V, decoding: &Decoding, partitions: u32) -> Result<Dataflow, Error> {
-        let status = Arc::new(Status::default());
+        let (status, options) = (Arc::new(Status::default()), EngineOptions::default());
         let plan = Plan {
             view,
             catalog: decoding.catalog.clone(),
@@ -176,6 +177,8 @@ impl Dataflow {
             partitions: Some(vec![partitions; decoding.catalog.codecs.len()]),
             restarts: Restarts::Known { last_start: None },
             history: History::Latest,
+            spill: Spill::new(&spill_options(&options), decoding.workers * decoding.catalog.codecs.len()),
+            compact_from: compact_from(options.memory_budget),
         };
         let (outlets, inlets) = prepared::start(decoding.workers);
         let (batches_in, batches) = queue(BATCHES);

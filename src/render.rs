@@ -15,6 +15,7 @@ use crate::source::catalog::Catalog;
 use crate::source::feed::Inlet;
 use crate::source::reader::{Holders, ReaderHandle, read};
 use crate::source::survey::Restarts;
+use crate::spill::Spill;
 use crate::status::{Status, TableStatus};
 use crate::time::Time;
 use crate::upsert::upsert;
@@ -36,6 +37,9 @@ pub(crate) struct Plan<V> {
     pub(crate) partitions: Option<Vec<u32>>,
     pub(crate) restarts: Restarts,
     pub(crate) history: History,
+    pub(crate) spill: Arc<Spill>,
+    /// Bytes of changes of one time from which on the upsert leaves out those that others have overtaken.
+    pub(crate) compact_from: usize,
 }
 
 /// Builds the dataflow in `scope`.
@@ -45,10 +49,12 @@ pub(crate) fn render<'scope, V: View>(
     inlet: Inlet,
     batches: Sender<Batch>,
 ) -> ReaderHandle {
-    let Plan { view, catalog, status, align: options, partitions, restarts, history } = plan;
+    let Plan { view, catalog, status, align: options, partitions, restarts, history, spill, compact_from } = plan;
     let mut holds = Holds {
         catalog: &catalog,
         status: &status,
+        worker: scope.index(),
+        spill: &spill,
         repair_delay_ms: options.repair_delay_ms,
         holders: Vec::new(),
         typed: Vec::new(),
@@ -61,8 +67,13 @@ pub(crate) fn render<'scope, V: View>(
     let (facts, reader) = read(scope, inlet, holders, catalog.clone(), Arc::clone(&status));
     let closings = align(facts, aligner, Arc::clone(&status));
 
-    let mut tables =
-        Tables { closings: closings.clone(), typed: typed.into_iter(), catalog: &catalog, status: &status };
+    let mut tables = Tables {
+        closings: closings.clone(),
+        typed: typed.into_iter(),
+        catalog: &catalog,
+        status: &status,
+        compact_from,
+    };
     let tables = V::Tables::visit(&mut tables);
     let schema = Arc::new(view.schema());
     batch(view.build(tables), closings, schema, history, batches, Arc::clone(&status.counters));
@@ -73,6 +84,8 @@ pub(crate) fn render<'scope, V: View>(
 struct Holds<'a> {
     catalog: &'a Catalog,
     status: &'a Arc<Status>,
+    worker: usize,
+    spill: &'a Arc<Spill>,
     repair_delay_ms: i64,
     holders: Holders,
     /// The same, by their types.
@@ -81,7 +94,8 @@ struct Holds<'a> {
 
 impl RowVisitor for Holds<'_> {
     fn visit<R: Row>(&mut self, index: usize) {
-        let held = Held::<R>::new(index, TableStatus::of(self.status, self.catalog, index), self.repair_delay_ms);
+        let status = TableStatus::of(self.status, self.catalog, index);
+        let held = Held::<R>::new(index, self.worker, status, self.repair_delay_ms, self.spill);
         let held = Rc::new(RefCell::new(held));
         self.holders.push(Rc::clone(&held) as Rc<RefCell<dyn crate::hold::Hold>>);
         self.typed.push(Box::new(held));
@@ -94,6 +108,7 @@ struct Tables<'a, 'scope> {
     typed: std::vec::IntoIter<Box<dyn Any>>,
     catalog: &'a Catalog,
     status: &'a Arc<Status>,
+    compact_from: usize,
 }
 
 impl<'scope> TableVisitor<'scope> for Tables<'_, 'scope> {
@@ -102,6 +117,7 @@ impl<'scope> TableVisitor<'scope> for Tables<'_, 'scope> {
         let held = *held.expect("tables are visited in one order");
         let table = &self.catalog.codecs.get(index).expect("a codec for each table").table;
         let changes = release(self.closings.clone(), held, &table.name);
-        upsert(changes, &table.name, table.may_omit, TableStatus::of(self.status, self.catalog, index))
+        let status = TableStatus::of(self.status, self.catalog, index);
+        upsert(changes, &table.name, table.may_omit, self.compact_from, status)
     }
 }

@@ -44,6 +44,8 @@ pub struct Report {
     pub unapplied: u64,
     /// Records that could not be used and were written to the dead letters.
     pub bad: u64,
+    /// Bytes of rows that waited on disk, since they did not fit the memory budget.
+    pub spilled_bytes: u64,
     /// Keys whose rows are not exact: at most 10,000, the first by table and key, in the order of their LSNs.
     pub inexact: Vec<Inexact>,
     /// How many were told besides those in `inexact`.

@@ -27,6 +27,7 @@ pub(crate) struct Counters {
     unapplied: AtomicU64,
     bad: AtomicU64,
     facts: AtomicU64,
+    changes: AtomicI64,
     documents: AtomicI64,
 }
 
@@ -81,6 +82,19 @@ impl Counters {
         self.facts.fetch_sub(count, Relaxed);
     }
 
+    /// Changes on their way to the owners of their keys.
+    pub(crate) fn changes(&self) -> i64 {
+        self.changes.load(Relaxed)
+    }
+
+    pub(crate) fn changes_sent(&self, count: usize) {
+        self.changes.fetch_add(count as i64, Relaxed);
+    }
+
+    pub(crate) fn changes_staged(&self, count: usize) {
+        self.changes.fetch_sub(count as i64, Relaxed);
+    }
+
     /// Bytes of the log read so far.
     pub(crate) fn set_bytes_read(&self, bytes: u64) {
         self.bytes_read.fetch_max(bytes, Relaxed);
@@ -99,6 +113,8 @@ pub(crate) struct Status {
     stop: AtomicBool,
     /// The message of the first worker that panicked.
     broken: OnceLock<String>,
+    /// Rows are lost: what the workers have is not to be shown.
+    lost: AtomicBool,
     cut: AtomicBool,
     error: Mutex<Option<Error>>,
     align: Mutex<AlignReport>,
@@ -172,9 +188,15 @@ impl Status {
         self.stop();
     }
 
-    /// Whether a worker panicked.
+    /// Ends the run by an error that leaves the workers without rows they need: none is to go on, as after a panic.
+    pub(crate) fn break_off_with(&self, error: Error) {
+        self.fail(error);
+        self.lost.store(true, Relaxed);
+    }
+
+    /// Whether no worker is to go on.
     pub(crate) fn is_broken(&self) -> bool {
-        self.broken.get().is_some()
+        self.broken.get().is_some() || self.lost.load(Relaxed)
     }
 
     /// What the first worker that panicked said.
@@ -251,6 +273,11 @@ impl TableStatus {
         TableStatus { status: Arc::clone(status), table }
     }
 
+    /// The table's name.
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
     /// A row came after its transaction had closed without it, and the log ended before it could be applied.
     pub(crate) fn never_applied(&self, key: Option<String>, after: Lsn) {
         self.status.inexact(Inexact { table: Some(self.table.clone()), key, after, cause: InexactCause::LateRow });
@@ -260,6 +287,10 @@ impl TableStatus {
 impl UpsertMonitor for TableStatus {
     fn copies(&self, count: u64) {
         self.status.counters.redelivered(count);
+    }
+
+    fn staged(&self, changes: usize) {
+        self.status.counters.changes_staged(changes);
     }
 
     fn unresolved(&self, key: String, time: Time) {

@@ -20,6 +20,7 @@
 //! smaller rank than itself, so waiting is never circular, not even in a swap. When the loop's frontier has left the time,
 //! no row can come any more: the values stay unknown and are reported.
 
+mod compact;
 mod fold;
 mod operator;
 mod owned;

@@ -27,6 +27,16 @@ pub trait Row: ExchangeData {
 
     /// Gives every unknown column the value it has in `stored`.
     fn fill(&mut self, _stored: &Self) {}
+
+    /// The bytes that the row has in memory besides its own size, so that what waits can be kept within a budget.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+
+    /// The same of a key.
+    fn key_heap_bytes(_key: &Self::Key) -> usize {
+        0
+    }
 }
 
 /// A source table as a view reads it.
@@ -51,6 +61,11 @@ impl Extra {
     /// Takes all of `values`.
     pub fn take(values: &mut [Value]) -> Extra {
         Extra(values.iter_mut().map(std::mem::take).collect())
+    }
+
+    /// The bytes that the values have in memory.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum()
     }
 
     /// Whether every column is known.

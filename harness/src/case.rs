@@ -148,9 +148,10 @@ source_by_fields! {
 
 impl Source for Passage {
     fn source(&self) -> String {
-        let Passage { workers, delivery, block_bytes, cut, include, seed } = self;
+        let Passage { workers, delivery, block_bytes, cut, memory_budget, include, seed } = self;
         format!(
-            "Passage {{ workers: {workers}, delivery: {}, block_bytes: {block_bytes}, cut: {}, include: {}, seed: {seed} }}",
+            "Passage {{ workers: {workers}, delivery: {}, block_bytes: {block_bytes}, cut: {}, \
+             memory_budget: {memory_budget}, include: {}, seed: {seed} }}",
             delivery.source(),
             cut.source(),
             include.source(),
@@ -194,6 +195,7 @@ mod tests {
                 delivery: Delivery::Production,
                 block_bytes: 200,
                 cut: None,
+                memory_budget: 500,
                 include: vec![],
                 seed: 8
             },
@@ -219,6 +221,7 @@ mod tests {
                 delivery: Delivery::PartitionLast("podium.public.users".to_owned(), 2),
                 block_bytes: 262144,
                 cut: Some(0.25),
+                memory_budget: 0,
                 include: vec!["users.name".to_owned(), "users.bio".to_owned()],
                 seed: 3
             },
@@ -232,6 +235,7 @@ mod tests {
                 delivery: Delivery::SomePartitionLast,
                 block_bytes: 200,
                 cut: Some(1.0),
+                memory_budget: 268435456,
                 include: vec![],
                 seed: 0
             },

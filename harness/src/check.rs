@@ -21,6 +21,8 @@ pub struct Passage {
     pub block_bytes: usize,
     /// Only this share of the log is there, from 0 to 1.
     pub cut: Option<f64>,
+    /// The bytes of rows that may wait in memory; what is more waits on disk.
+    pub memory_budget: u64,
     /// Columns that documents carry.
     pub include: Vec<String>,
     /// Seeds the order between partitions.
@@ -38,6 +40,7 @@ impl Passage {
             block_bytes: rng.choice([200, 2_000, 20_000, 256 << 10]).unwrap_or(2_000),
             cut: None,
             include: include.iter().filter(|_| rng.bool()).map(|column| (*column).to_owned()).collect(),
+            memory_budget: rng.choice([0, 500, 10_000, 256 << 20]).unwrap_or(500),
             seed,
         }
     }
@@ -105,6 +108,7 @@ pub fn check(scenario: &Scenario, passage: &Passage) -> Result<Checked, Box<Dive
         prefix: Some("podium".to_owned()),
         partitions: scenario.log.partitions.iter().map(|(topic, count)| (topic.clone(), *count as u32)).collect(),
         snapshot_complete: passage.cut.is_none(),
+        memory_budget: passage.memory_budget,
         ..EngineOptions::default()
     };
     let mut sink = Comparing {

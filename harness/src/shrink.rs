@@ -152,6 +152,7 @@ const DIMENSIONS: &[Dimension] = &[
     plain!(passage.cut, None),
     plain!(passage.include, Vec::new()),
     plain!(passage.block_bytes, 256 << 10),
+    plain!(passage.memory_budget, 256 << 20),
     fewer!(connector.restarts, least 0),
     fewer!(connector.lose_rows, least 0),
     fewer!(connector.aborted_snapshots, least 0),

@@ -69,6 +69,9 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
             report.unapplied
         )?;
     }
+    if report.spilled_bytes > 0 {
+        writeln!(out, "spilled       {} bytes of rows waited on disk", report.spilled_bytes)?;
+    }
     if report.cut {
         writeln!(out, "cut           the log stops inside a line or a compressed frame; what is whole was used")?;
     }

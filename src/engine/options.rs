@@ -63,6 +63,15 @@ pub struct EngineOptions {
     /// there read, closes when its rows are all counted, [`settled`](crate::Report::settled) and not proven. 0 waits for a
     /// proof for ever. Default 30,000.
     pub settle_ms: u64,
+    /// How many bytes of rows may wait in memory for their transactions to be complete, all workers and tables together.
+    /// What is more waits in files. Default 256 MiB.
+    pub memory_budget: u64,
+    /// The folder in which the run makes one of its own for those files, when it needs it; it goes with the run. Default:
+    /// the system's folder for temporary files.
+    pub spill_dir: Option<PathBuf>,
+    /// How many bytes those files may have. Where that is not enough the run ends with
+    /// [`Error::Spill`](crate::Error::Spill). Default 16 GiB.
+    pub spill_budget: u64,
 }
 
 impl Default for EngineOptions {
@@ -77,6 +86,9 @@ impl Default for EngineOptions {
             on_bad_record: OnBadRecord::Stop,
             repair_delay_ms: 10_000,
             settle_ms: 30_000,
+            memory_budget: 256 << 20,
+            spill_dir: None,
+            spill_budget: 16 << 30,
         }
     }
 }

@@ -74,7 +74,9 @@ pub(crate) fn read<'scope>(
                 capability = None;
                 return;
             }
-            if reader.status.counters.facts() > FACTS_MAX {
+            // What a closing lets go comes first: rows are held as they are between two closings, and do not pile up.
+            let letting_go = reader.holders.iter().any(|holder| holder.borrow().is_letting_go());
+            if letting_go || reader.status.counters.facts() > FACTS_MAX {
                 return;
             }
             match inlet.poll() {

@@ -21,17 +21,21 @@ type Round = (Time, u32);
 pub(crate) trait UpsertMonitor: 'static {
     /// Copies of changes were left out.
     fn copies(&self, count: u64);
+    /// So many changes have come to the owner of their keys.
+    fn staged(&self, _changes: usize) {}
     /// A value that Postgres did not send could not be found in a stored row. Told once, until the row is whole again.
     fn unresolved(&self, key: String, time: Time);
 }
 
 /// The rows that `changes` make.
 ///
-/// `may_omit` says whether records may leave values out, so that a changed key's row is needed.
+/// `may_omit` says whether records may leave values out, so that a changed key's row is needed. From `compact_from` bytes of
+/// changes of one time on, those that others have overtaken are left out while they wait for the rest.
 pub(crate) fn upsert<'scope, R: Row>(
     changes: Stream<'scope, Time, Vec<(Change<R>, Time)>>,
     name: &str,
     may_omit: bool,
+    compact_from: usize,
     monitor: impl UpsertMonitor,
 ) -> Rows<'scope, R> {
     let outer = changes.scope();
@@ -53,7 +57,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                 OutputBuilder::<Round, CapacityContainerBuilder<Vec<(Forward<R>, Time)>>>::from(forwards);
 
             builder.build(move |_| {
-                let mut upsert = Upsert::<R, _>::new(monitor);
+                let mut upsert = Upsert::<R, _>::new(monitor, compact_from);
                 let mut row_capability: Option<Capability<Round>> = None;
                 let mut forward_capability: Option<Capability<Round>> = None;
                 let mut arrived: Vec<(Forward<R>, Time, Option<Capability<Round>>)> = Vec::new();
@@ -61,6 +65,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                     changes.for_each(|capability, data| {
                         lower(&mut row_capability, capability.retain_least(0));
                         lower(&mut forward_capability, capability.retain_least(1).filter(|_| may_omit));
+                        upsert.monitor().staged(data.len());
                         data.drain(..).for_each(|(change, time)| upsert.stage(change, time));
                     });
                     forwarded.for_each(|capability, data| {

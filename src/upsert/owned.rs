@@ -4,6 +4,7 @@
 //! once, in the order of the table's places. The changes of other keys are folded, and some wait for forwarded rows.
 
 use super::UpsertMonitor;
+use super::compact::Compaction;
 use super::fold::{Fold, Folded, Forward};
 use crate::envelope::Body;
 use crate::hold::{Change, Rank};
@@ -24,6 +25,7 @@ pub(super) struct Upsert<R: Row, M> {
     rows: States<R::Key, R>,
     /// Changes, each with the place of its key.
     staged: Staged<(u32, Change<R>)>,
+    compaction: Compaction,
     /// So many of the next changes are warm: see [`States::warm`].
     warm: usize,
     /// The changes of the time that is being started, and their order.
@@ -63,11 +65,12 @@ pub(super) struct Out<R: Row> {
 }
 
 impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
-    pub(super) fn new(monitor: M) -> Self {
+    pub(super) fn new(monitor: M, compact_from: usize) -> Self {
         Upsert {
             monitor,
             rows: States::default(),
             staged: Staged::default(),
+            compaction: Compaction::new(compact_from),
             warm: 0,
             changes: Vec::new(),
             order: ByPlace::default(),
@@ -77,9 +80,19 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         }
     }
 
+    pub(super) fn monitor(&self) -> &M {
+        &self.monitor
+    }
+
     pub(super) fn stage(&mut self, change: Change<R>, time: Time) {
-        let place = key_of(&change).map_or(0, place);
-        self.staged.push(time, (place, change));
+        let due = self.compaction.is_due(&change);
+        self.staged.push(time, (place_of(&change), change));
+        if due {
+            let copies = self.compaction.compact(&mut self.staged);
+            if copies > 0 {
+                self.monitor.copies(copies);
+            }
+        }
     }
 
     pub(super) fn next_staged(&self) -> Option<Time> {
@@ -355,6 +368,11 @@ impl<R: Row> OfKey<R> {
             Change::Truncate { .. } | Change::Repair { .. } | Change::Due { .. } => {}
         }
     }
+}
+
+/// The place of the key that a change is of; zero where it is of all.
+pub(super) fn place_of<R: Row>(change: &Change<R>) -> u32 {
+    key_of(change).map_or(0, place)
 }
 
 /// The key of a change of one key.

@@ -13,7 +13,7 @@ use timely::dataflow::operators::vec::UnorderedInput;
 
 /// A row with one value that a record may omit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Note(Value);
+pub(super) struct Note(pub(super) Value);
 
 impl Row for Note {
     type Key = u64;
@@ -53,11 +53,14 @@ impl UpsertMonitor for Seen {
     }
 }
 
-fn note(text: &str) -> Note {
+pub(super) fn note(text: &str) -> Note {
     Note(Value::Text(text.into()))
 }
 
-const OMITTED: Note = Note(Value::Unknown);
+/// Changes come here in any order, which compaction does not take.
+const COMPACT_FROM: usize = usize::MAX;
+
+pub(super) const OMITTED: Note = Note(Value::Unknown);
 
 fn change(key: u64, lsn: u64, op: Op, body: Body<Note>) -> Change<Note> {
     Change::Row { key, rank: Rank { lsn: Lsn(lsn), op, offset: lsn }, body }
@@ -91,7 +94,7 @@ fn run(times: &[Vec<Change<Note>>], workers: usize, may_omit: bool, seen: &Seen)
         let (out, seen) = (Arc::clone(&out), seen.clone());
         let ((mut input, mut capability), probe) = worker.dataflow::<Time, _, _>(|scope| {
             let (input, changes) = scope.new_unordered_input::<(Change<Note>, Time)>();
-            let rows = upsert(changes, "notes", may_omit, seen);
+            let rows = upsert(changes, "notes", may_omit, COMPACT_FROM, seen);
             let (probe, _) =
                 rows.inspect(move |(row, time, diff)| out.lock().unwrap().push((row.clone(), *time, *diff))).probe();
             (input, probe)

@@ -47,6 +47,9 @@ thread_bytes = 64000000
 workers = 1
 # until is not set: the end of the log
 repair_delay_ms = 10000
+memory_budget_bytes = 268435456
+# spill_dir is not set: the system's folder for temporary files
+spill_budget_bytes = 17179869184
 "#;
     assert_eq!(without_root(&ran.stdout), expected);
 }

@@ -16,18 +16,21 @@ fn run(scenario: &Scenario, passage: &Passage) -> Checked {
 
 #[test]
 fn random_logs_equal_the_oracle_at_every_frontier() {
-    let (mut oddities, mut states, mut late) = (Oddities::default(), 0, 0);
+    let (mut oddities, mut states, mut late, mut spilled) = (Oddities::default(), 0, 0, 0);
     for seed in 0..SEEDS {
         let scenario = Scenario::random(seed);
         oddities += scenario.oddities;
         for workers in [1, 2, 4] {
             let checked = run(&scenario, &Passage::random(seed, workers));
             states += checked.states;
-            late += checked.report.map_or(0, |report| report.late);
+            let report = checked.report.unwrap_or_default();
+            late += report.late;
+            spilled += u64::from(report.spilled_bytes > 0);
         }
     }
     assert!(states > SEEDS * 100, "{states} states were compared");
     assert_eq!(late, 0, "no transaction was torn");
+    assert!(spilled > SEEDS, "rows waited on disk in {spilled} runs");
     // What the seeds are there for did occur.
     for (name, count) in oddities.rows().filter(|(name, _)| *name != "lost_rows") {
         assert!(count > 0, "no {name} in {SEEDS} seeds");

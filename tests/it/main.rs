@@ -8,6 +8,8 @@
 )]
 
 mod bad_records;
+#[cfg(target_os = "linux")]
+mod bounded;
 mod captures;
 mod command_line;
 mod config;

@@ -11,6 +11,7 @@ fn cases() -> Vec<Case> {
         delivery: Delivery::Production,
         block_bytes: 262_144,
         cut: None,
+        memory_budget: 500,
         include,
         seed,
     };

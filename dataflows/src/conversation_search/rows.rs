@@ -125,6 +125,10 @@ impl Row for User {
     fn fill(&mut self, stored: &User) {
         self.extra.fill(&stored.extra);
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.extra.heap_bytes()
+    }
 }
 
 impl Row for Conversation {
@@ -151,6 +155,10 @@ impl Row for Conversation {
 
     fn fill(&mut self, stored: &Conversation) {
         self.extra.fill(&stored.extra);
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.extra.heap_bytes()
     }
 }
 

@@ -55,12 +55,31 @@ impl<T> Staged<T> {
         self.rows.iter().map(|(_, row)| row)
     }
 
-    /// Adds all rows of the first time to `to`, each as `Some`, to be taken in any order.
-    pub fn take_first(&mut self, to: &mut Vec<Option<T>>) {
+    fn put_in_order(&mut self) {
         if !self.in_order {
             self.rows.make_contiguous().sort_by_key(|(time, _)| *time);
             self.in_order = true;
         }
+    }
+
+    /// Hands the rows of each time to `change`, which may leave some out.
+    pub fn rework(&mut self, mut change: impl FnMut(&mut Vec<T>)) {
+        self.put_in_order();
+        let mut waiting = std::mem::take(&mut self.rows).into_iter().peekable();
+        let mut rows = Vec::new();
+        while let Some((time, row)) = waiting.next() {
+            rows.push(row);
+            if waiting.peek().is_none_or(|(next, _)| *next != time) {
+                change(&mut rows);
+                self.rows.extend(rows.drain(..).map(|row| (time, row)));
+            }
+        }
+        self.first = self.rows.front().map_or(Time::MAX, |(time, _)| *time);
+    }
+
+    /// Adds all rows of the first time to `to`, each as `Some`, to be taken in any order.
+    pub fn take_first(&mut self, to: &mut Vec<Option<T>>) {
+        self.put_in_order();
         let rows = self.rows.iter().take_while(|(time, _)| *time == self.first).count();
         to.extend(self.rows.drain(..rows).map(|(_, row)| Some(row)));
         self.first = self.rows.front().map_or(Time::MAX, |(time, _)| *time);
@@ -109,6 +128,16 @@ mod tests {
             expected.sort();
             assert_eq!(found, expected);
         }
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_time_is_gone() {
+        let mut staged = Staged::default();
+        [(3, 1), (1, 2), (2, 3), (1, 4), (2, 5)].into_iter().for_each(|(time, row)| staged.push(time, row));
+        staged.rework(|rows| rows.retain(|row| row % 2 == 0));
+        assert_eq!((staged.first(), staged.has(2), staged.len()), (Some(1), false, 2));
+        staged.push(2, 6);
+        assert_eq!(staged.iter().copied().collect::<Vec<_>>(), [2, 4, 6]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ fn least(case: &Case) -> Case {
         delivery: Delivery::Production,
         block_bytes: 256 << 10,
         cut: None,
+        memory_budget: 256 << 20,
         include: Vec::new(),
         seed: case.passage.seed,
     };
@@ -70,6 +71,7 @@ fn largest(seed: u64) -> Case {
     case.passage.delivery = Delivery::Random;
     case.passage.include = vec!["users.name".to_owned()];
     case.passage.block_bytes = 200;
+    case.passage.memory_budget = 0;
     case
 }
 

@@ -66,6 +66,9 @@ pub(crate) struct EngineConfig {
     pub(crate) workers: usize,
     pub(crate) until: Option<Lsn>,
     pub(crate) repair_delay_ms: i64,
+    pub(crate) memory_budget_bytes: u64,
+    pub(crate) spill_dir: Option<PathBuf>,
+    pub(crate) spill_budget_bytes: u64,
 }
 
 /// What a run is made of.
@@ -97,6 +100,9 @@ impl Config {
             on_bad_record: source.on_bad_record,
             repair_delay_ms: engine.repair_delay_ms,
             settle_ms: source.settle_ms,
+            memory_budget: engine.memory_budget_bytes,
+            spill_dir: engine.spill_dir,
+            spill_budget: engine.spill_budget_bytes,
         };
         let log = Log { follow: source.follow, ..Log::new(source.files) };
         RunPlan { view, log, options, sink }

@@ -17,6 +17,7 @@ pub(crate) fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
     rules.tables();
     rules.include();
     rules.sinks();
+    rules.spill();
 }
 
 struct Rules<'a> {
@@ -110,6 +111,14 @@ impl Rules<'_> {
             {
                 self.broken(place, &format!("{home}.path"), "an index is a folder; \"-\" is standard output");
             }
+        }
+    }
+
+    fn spill(&mut self) {
+        if let Some(Setting { value: Value::Path(path), place }) = self.settings.get(&Home::Engine, "spill_dir")
+            && path.as_os_str() == DASH
+        {
+            self.broken(place, "engine.spill_dir", "expected a folder; \"-\" is standard output");
         }
     }
 

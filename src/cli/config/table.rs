@@ -248,4 +248,33 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             "How far the stream must be past the reading of a blocking snapshot's row before the row may repair.",
         )
     },
+    Definition {
+        unit: Some("bytes"),
+        ..key(
+            Section::Engine,
+            "memory_budget_bytes",
+            from(0),
+            Fallback::Is("268435456"),
+            "The memory in which rows wait until their transactions are complete, all workers together. What is more waits \
+             in files.",
+        )
+    },
+    key(
+        Section::Engine,
+        "spill_dir",
+        Kind::Path,
+        Fallback::Unset("the system's folder for temporary files"),
+        "The folder in which a run makes one of its own for those files, if it needs it, and removes it at the end. What \
+         killed runs left there is removed by the next.",
+    ),
+    Definition {
+        unit: Some("bytes"),
+        ..key(
+            Section::Engine,
+            "spill_budget_bytes",
+            from(0),
+            Fallback::Is("17179869184"),
+            "How large those files may be. Where that is not enough the run ends with an error.",
+        )
+    },
 ];

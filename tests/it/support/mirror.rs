@@ -49,6 +49,10 @@ impl Row for AnyRow {
             }
         }
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum()
+    }
 }
 
 impl ToDocument for MirrorDocument {

@@ -31,6 +31,9 @@ impl Config {
                 workers: number(engine.integer("workers").expect(SETTLED)) as usize,
                 until: engine.integer("until").map(|lsn| Lsn(number(lsn))),
                 repair_delay_ms: engine.integer("repair_delay_ms").expect(SETTLED),
+                memory_budget_bytes: number(engine.integer("memory_budget_bytes").expect(SETTLED)),
+                spill_dir: engine.path("spill_dir"),
+                spill_budget_bytes: number(engine.integer("spill_budget_bytes").expect(SETTLED)),
             },
         }
     }

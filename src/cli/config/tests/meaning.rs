@@ -55,6 +55,9 @@ thread_bytes = 20000000
 workers = 4
 until = 9
 repair_delay_ms = 5
+memory_budget_bytes = 13
+spill_dir = \"spill\"
+spill_budget_bytes = 14
 ";
     let view = ConversationSearch::default().zero_items(ZeroItems::NeedsReviewInvite);
     let expected = RunPlan {
@@ -72,6 +75,9 @@ repair_delay_ms = 5
             on_bad_record: OnBadRecord::DeadLetter("dir/letters".into()),
             repair_delay_ms: 5,
             settle_ms: 6,
+            memory_budget: 13,
+            spill_dir: Some("dir/spill".into()),
+            spill_budget: 14,
         },
         sink: SinkConfig::Tantivy(TantivyConfig {
             path: "dir/index".into(),

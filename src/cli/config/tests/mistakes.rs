@@ -304,6 +304,17 @@ fn what_does_not_go_together() {
             &["`source.dead_letters` at dir/podium.toml:4: expected a file; standard output is for documents"],
         ),
         (
+            &[(PATH, "path = \"-\"\n[engine]\nspill_dir = \"-\"")],
+            &["`engine.spill_dir` at dir/podium.toml:10: expected a folder; \"-\" is standard output"],
+        ),
+        (
+            &[(PATH, "path = \"-\"\n[engine]\nmemory_budget_bytes = -1\nspill_budget_bytes = \"some\"")],
+            &[
+                "`engine.memory_budget_bytes` at dir/podium.toml:10 is `-1`; expected a whole number from 0 on",
+                "`engine.spill_budget_bytes` at dir/podium.toml:11 is `\"some\"`; expected a whole number from 0 on",
+            ],
+        ),
+        (
             &[("\"jsonl\"", "\"tantivy\"")],
             &["`sink.0.path` at dir/podium.toml:8: an index is a folder; \"-\" is standard output"],
         ),
