@@ -8,7 +8,7 @@
 //! | change to searchable | the same at a tenth and at half of the peak: from the moment a batch is due to the moment a reader that reloads after each commit has it |
 //!
 //! The last three give the sink its batches as the engine does, without the engine: a log has no clock. `DELTAIC_BENCH_ROWS`
-//! sets the size of the log in rows (default 1,000,000); the index of the other parts holds `DOCUMENTS` documents, and each
+//! sets the size of the log in rows (default 560,000); the index of the other parts holds `DOCUMENTS` documents, and each
 //! changes one at a time, drawn evenly. Indexes are made below `target/`, so the disk is the one that is built on.
 
 #![expect(clippy::print_stdout, reason = "a bench that prints its figures")]
@@ -27,7 +27,7 @@ const PACED_BATCH: u64 = 20;
 const SECONDS: f64 = 10.0;
 
 fn main() {
-    let rows = std::env::var("DELTAIC_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
+    let rows = std::env::var("DELTAIC_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(560_000);
     fill(rows);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
     println!("\n{:<46} {:>9} {:>9} {:>9} {:>12}", "", "p50 ms", "p99 ms", "commits", "changes/s");

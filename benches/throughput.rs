@@ -4,7 +4,7 @@
 //!
 //! The log is generated once, below `target/`, from a fixed seed: the workload of our peers' benchmark (conversations with
 //! five items each as a snapshot, then single changes in transactions of one to five rows). `DELTAIC_BENCH_ROWS` sets its
-//! size in rows (default 1,000,000). Times are wall clock and CPU time of the whole process, reader and decoders included;
+//! size in rows (default 560,000). Times are wall clock and CPU time of the whole process, reader and decoders included;
 //! each row is the median of `RUNS` runs, of the plain view one run. Decode alone is reading and decoding on one thread,
 //! and nothing else; decode and align is the same replay with a view over the same tables that keeps nothing.
 //!
@@ -38,7 +38,7 @@ const PEERS: [(&str, f64); 4] = [
 ];
 
 fn main() {
-    let rows = std::env::var("DELTAIC_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
+    let rows = std::env::var("DELTAIC_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(560_000);
     let log = log(rows);
     let text_bytes = text_bytes(&log);
     println!("log: {rows} rows, {:.0} MB of text, {:.0} MB zstd", text_bytes as f64 / 1e6, size(&log) as f64 / 1e6);
