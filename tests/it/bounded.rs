@@ -109,7 +109,7 @@ fn many_small_transactions_that_wait_take_little_besides_the_budget() {
     let log = lines.file();
     for workers in [1, 2] {
         let [least, within, free] = peaks("small transactions", &log, workers);
-        let of_each = TRANSACTIONS * 2 << 10;
+        let of_each = TRANSACTIONS * 2 * 1024;
         assert!(within < least + BUDGET + SLACK + of_each, "{within} bytes, {least} at least");
         assert!(within + BUDGET < free, "{free} bytes without a budget");
     }
