@@ -62,6 +62,12 @@ pub(super) struct Out<R: Row> {
     pub(super) forwards: Vec<(Forward<R>, Time)>,
 }
 
+impl<R: Row> Default for Out<R> {
+    fn default() -> Self {
+        Out { diffs: Vec::new(), forwards: Vec::new() }
+    }
+}
+
 impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     pub(super) fn new(monitor: M) -> Self {
         Upsert {
