@@ -379,9 +379,12 @@ fn needs_no_other<R: Row>(body: &Body<R>) -> bool {
     }
 }
 
+/// The changes of each key.
+type Keys<R> = HashMap<<R as Row>::Key, OfKey<R>>;
+
 /// Sorts out the changes of one time. A repair of a key that the stream touches in the same time is dropped.
-fn by_key<R: Row>(changes: Vec<Change<R>>) -> (HashMap<R::Key, OfKey<R>>, Vec<Rank>, AfterKeys<R>) {
-    let mut keys: HashMap<R::Key, OfKey<R>> = HashMap::new();
+fn by_key<R: Row>(changes: Vec<Change<R>>) -> (Keys<R>, Vec<Rank>, AfterKeys<R>) {
+    let mut keys: Keys<R> = HashMap::new();
     let mut truncates = Vec::new();
     let mut then = AfterKeys::default();
     for change in changes {

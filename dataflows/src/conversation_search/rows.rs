@@ -26,7 +26,7 @@ pub struct Conversation {
 
 /// A row of `conversation_items`. Most of all that is kept is these: they lie packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[repr(packed)]
+#[repr(Rust, packed)]
 pub struct Item {
     /// The conversation it is of; the conversation need not exist.
     pub conversation_uid: Uuid,
