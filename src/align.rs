@@ -93,6 +93,8 @@ pub(crate) struct AlignOptions {
     pub(crate) snapshot_complete: bool,
     /// Go on without an initial snapshot.
     pub(crate) allow_partial_base: bool,
+    /// How many rows of the initial snapshot are let in at one internal time.
+    pub(crate) load_rows: u64,
     /// A blocking snapshot's row repairs only after the stream is this many milliseconds past its reading.
     pub(crate) repair_delay_ms: i64,
     /// For how many milliseconds an END must have been there, with all that was there read, before it is settled.
@@ -218,7 +220,7 @@ impl Aligner {
         match origin {
             Origin::Initial { lsn, last } => {
                 self.note_run(run, RunStart::Snapshot);
-                if let Some(tick) = self.base.row(lsn, last)? {
+                if let Some(tick) = self.base.row(lsn, last, self.options.load_rows)? {
                     out.push((tick, self.base.loads()));
                 }
             }

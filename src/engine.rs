@@ -197,6 +197,7 @@ impl<V: View> Engine<V> {
                 until: options.until,
                 snapshot_complete: options.snapshot_complete,
                 allow_partial_base: options.allow_partial_base,
+                load_rows: load_rows(options.memory_budget),
                 repair_delay_ms: options.repair_delay_ms,
                 settle_ms: options.settle_ms,
             },
@@ -299,6 +300,11 @@ pub(crate) fn spill_options(options: &EngineOptions) -> SpillOptions {
 /// time, which is well spent only where there are many.
 pub(crate) fn compact_from(memory_budget: u64) -> usize {
     (memory_budget / 16).clamp(1 << 10, 16 << 20) as usize
+}
+
+/// How many rows of the initial snapshot are let in at once: they wait in memory until then.
+pub(crate) fn load_rows(memory_budget: u64) -> u64 {
+    (memory_budget / 4_096).clamp(1, 1 << 16)
 }
 
 /// What the documents of a run are of.

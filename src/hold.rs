@@ -36,6 +36,7 @@ pub(crate) use closed::Ticket;
 pub(crate) use release::release;
 
 use crate::envelope::{Body, Op, Origin, TypedRows};
+use crate::mutant::Mutant;
 use crate::source::catalog::Partition;
 use crate::spill::{Share, Spill, SpillError, Store};
 use crate::status::{Counters, TableStatus};
@@ -161,7 +162,13 @@ impl<R: Row> Held<R> {
         let rank = Rank { lsn, op: ticket.op, offset: ticket.offset };
         let row = Streamed { partition: ticket.partition, key, rank, previous, body };
         match self.closed.verdict(txid, lsn) {
-            Verdict::Open => self.open.entry(txid).or_default().push(row, &mut self.share),
+            Verdict::Open => {
+                let waiting = self.open.entry(txid).or_default();
+                if Mutant::SameLsnAsRedelivery.lives() && waiting.rows().iter().any(|other| other.rank.lsn == lsn) {
+                    return Ok(());
+                }
+                waiting.push(row, &mut self.share);
+            }
             Verdict::InBase => self.counters.redelivered(1),
             Verdict::Closed(end) if ticket.progress >= end => self.counters.redelivered(1),
             Verdict::Closed(end) => self.judge(row, end)?,
@@ -178,7 +185,9 @@ impl<R: Row> Held<R> {
             self.counters.redelivered(1);
         } else {
             self.counters.late(1);
-            self.late.push(row, &mut self.share);
+            if !Mutant::DropLateRow.lives() {
+                self.late.push(row, &mut self.share);
+            }
         }
         Ok(())
     }

@@ -15,7 +15,7 @@
 //! it. So each piece closes as many transactions as it holds, but not quite the same ones.
 
 use crate::align::AlignOptions;
-use crate::engine::{BATCHES, EngineOptions, compact_from, spill_options};
+use crate::engine::{BATCHES, EngineOptions, compact_from, load_rows, spill_options};
 use crate::envelope::{Body, Decoder, Envelope, Origin, RowBuffer, TypedRows, codecs};
 use crate::error::Error;
 use crate::queue::{Receiver, queue};
@@ -173,7 +173,11 @@ impl Dataflow {
             view,
             catalog: decoding.catalog.clone(),
             status: Arc::clone(&status),
-            align: AlignOptions { epoch: Epoch::default(), ..AlignOptions::default() },
+            align: AlignOptions {
+                epoch: Epoch::default(),
+                load_rows: load_rows(options.memory_budget),
+                ..AlignOptions::default()
+            },
             partitions: Some(vec![partitions; decoding.catalog.codecs.len()]),
             restarts: Restarts::Known { last_start: None },
             history: History::Latest,

@@ -19,6 +19,8 @@
 //! waits for it and holds back the later times of its worker; nothing else ever waits. What a create depends on has a
 //! smaller rank than itself, so waiting is never circular, not even in a swap. When the loop's frontier has left the time,
 //! no row can come any more: the values stay unknown and are reported.
+//!
+//! Of most tables no record leaves a value out: their operator stands outside any loop.
 
 mod compact;
 mod fold;

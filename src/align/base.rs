@@ -8,9 +8,6 @@ use super::{AlignError, AlignOptions, Closing};
 use crate::mutant::Mutant;
 use crate::time::{HYDRATION_END, Lsn, Time};
 
-/// Rows let in at one internal time.
-const LOAD_ROWS: u64 = 1 << 16;
-
 #[derive(Default)]
 pub(super) struct Base {
     published: Option<Lsn>,
@@ -48,7 +45,7 @@ impl Base {
     }
 
     /// Notes a row of an attempt; answers with a load when enough rows wait.
-    pub(super) fn row(&mut self, attempt: Lsn, last: bool) -> Result<Option<Closing>, AlignError> {
+    pub(super) fn row(&mut self, attempt: Lsn, last: bool, load_rows: u64) -> Result<Option<Closing>, AlignError> {
         if let Some(base) = self.published {
             return if attempt > base { Err(AlignError::NewBase { base, snapshot: attempt }) } else { Ok(None) };
         }
@@ -59,7 +56,7 @@ impl Base {
             self.last |= last;
             self.rows += 1;
         }
-        if self.rows < LOAD_ROWS || self.loads + 2 >= HYDRATION_END {
+        if self.rows < load_rows || self.loads + 2 >= HYDRATION_END {
             return Ok(None);
         }
         self.rows = 0;

@@ -19,7 +19,7 @@ struct Stage {
 }
 
 fn options() -> AlignOptions {
-    AlignOptions { repair_delay_ms: 10, settle_ms: 100, ..AlignOptions::default() }
+    AlignOptions { repair_delay_ms: 10, settle_ms: 100, load_rows: 1 << 16, ..AlignOptions::default() }
 }
 
 /// After a snapshot at LSN 100 that run 1 took, and with the transaction that ends at 110 wholly read.

@@ -1,5 +1,6 @@
 //! One column: from its JSON, as a converter wrote it, to the value a view asks for.
 
+use crate::mutant::Mutant;
 use dataflows::{BadValue, Column, Kind, Uuid, Value};
 use serde_json::value::RawValue;
 use sonic_rs::{JsonValueTrait, LazyValue};
@@ -57,6 +58,7 @@ pub(super) fn read(column: &Column, may_omit: bool, json: &LazyValue<'_>) -> Res
 /// Reads the value of `column`, if the scalar is one of its kind. A number keeps its own text unless it is whole and short.
 pub(super) fn read_scalar(column: &Column, may_omit: bool, scalar: Scalar<'_>) -> Option<Value> {
     match (column.kind, scalar) {
+        (_, Scalar::Text(UNAVAILABLE)) if may_omit && Mutant::PlaceholderAsNull.lives() => Some(Value::Null),
         (_, Scalar::Text(UNAVAILABLE)) if may_omit => Some(Value::Unknown),
         (Kind::Present, scalar) => Some(Value::Bool(!matches!(scalar, Scalar::Other("null")))),
         (_, Scalar::Other("null")) => column.nullable.then_some(Value::Null),

@@ -64,6 +64,11 @@ impl<T: Wait> Waiting<T> {
         self.rows.is_empty() && self.blocks.is_empty()
     }
 
+    /// The rows in memory.
+    pub(super) fn rows(&self) -> &[T] {
+        &self.rows
+    }
+
     /// What it has in memory.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

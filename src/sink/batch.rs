@@ -10,6 +10,7 @@
 
 use super::{Action, Batch, History, Touch};
 use crate::align::Closing;
+use crate::mutant::Mutant;
 use crate::queue::Sender;
 use crate::status::Counters;
 use crate::time::{Lsn, Time};
@@ -91,6 +92,10 @@ impl<D: ToDocument> Builder<D> {
                     self.closed.push(time);
                 }
                 Closing::Transaction { .. } => self.closed.push(time),
+                Closing::Load { .. } if Mutant::PublishWhileHydrating.lives() => {
+                    self.base.get_or_insert(time);
+                    self.closed.push(time);
+                }
                 Closing::Load { .. } | Closing::Known { .. } => {}
             }
         }
@@ -134,7 +139,8 @@ impl<D: ToDocument> Builder<D> {
         }
         let mut touched: Vec<(D::Id, Time, Option<D>)> = Vec::with_capacity(places.len());
         let mut forms: Vec<(D, isize)> = Vec::new();
-        for group in places.chunk_by(|a, b| a.1 == b.1 && a.0 == b.0) {
+        let net = Mutant::NetInsteadOfTouched.lives() && !every;
+        for group in places.chunk_by(|a, b| (a.1 == b.1 || net) && a.0 == b.0) {
             forms.extend(group.iter().filter_map(|(_, _, at)| rows.get_mut(*at)?.take()));
             consolidate(&mut forms);
             let Some((id, time, _)) = group.first().filter(|_| !forms.is_empty()) else { continue };

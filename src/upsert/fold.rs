@@ -2,6 +2,7 @@
 
 use crate::envelope::{Body, Op};
 use crate::hold::Rank;
+use crate::mutant::Mutant;
 use crate::time::Lsn;
 use dataflows::Row;
 use std::collections::VecDeque;
@@ -95,6 +96,7 @@ impl<R: Row> Fold<R> {
                 && !row.is_whole()
             {
                 match forwarded(from, rank.lsn) {
+                    Some(Some(_)) if Mutant::ForgetOldKey.lives() => {}
                     Some(Some(old)) => row.fill(&old),
                     // There was no row: what is unknown stays so.
                     Some(None) => {}
@@ -112,6 +114,11 @@ impl<R: Row> Fold<R> {
             Step::Put { mut row, from, create } => {
                 if let Some(stored) = self.current.as_ref().filter(|_| from.is_none() && !row.is_whole()) {
                     row.fill(stored);
+                }
+                if Mutant::GreatestInsteadOfLast.lives()
+                    && let Some(greater) = self.current.clone().filter(|stored| *stored > row)
+                {
+                    row = greater;
                 }
                 let stood = self.current.replace(row);
                 if create {

@@ -12,6 +12,8 @@ use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, ConnectLoop, Enter, Feedback, Leave};
+use timely::progress::Timestamp;
+use timely::progress::operate::FrontierInterest;
 
 /// A time, and how many hops of a chain of key changes were made in it. Ordered as a pair: all rounds of a time come
 /// before the next time.
@@ -40,6 +42,9 @@ pub(crate) fn upsert<'scope, R: Row>(
 ) -> Rows<'scope, R> {
     let outer = changes.scope();
     let name = format!("Upsert: {name}");
+    if !may_omit {
+        return upsert_whole(changes, name, compact_from, monitor);
+    }
     outer
         .scoped::<Round, _, _>(&name.clone(), |scope| {
             let (handle, forwarded) = scope.feedback::<Vec<(Forward<R>, Time)>>((0, 1));
@@ -64,7 +69,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                 move |frontiers| {
                     changes.for_each(|capability, data| {
                         lower(&mut row_capability, capability.retain_least(0));
-                        lower(&mut forward_capability, capability.retain_least(1).filter(|_| may_omit));
+                        lower(&mut forward_capability, capability.retain_least(1));
                         upsert.monitor().staged(data.len());
                         data.drain(..).for_each(|(change, time)| upsert.stage(change, time));
                     });
@@ -77,10 +82,10 @@ pub(crate) fn upsert<'scope, R: Row>(
                     };
                     let (complete, no_forwards) = (first(0), first(1));
 
-                    let mut out = Out { diffs: Vec::new(), forwards: Vec::new() };
+                    let mut out = Out::default();
                     let mut forwards = forwards.activate();
                     let mut send = |capability: Option<&Capability<Round>>, out: &mut Vec<(Forward<R>, Time)>| {
-                        if let Some(capability) = capability.filter(|_| may_omit && !out.is_empty()) {
+                        if let Some(capability) = capability.filter(|_| !out.is_empty()) {
                             forwards.session(capability).give_iterator(out.drain(..));
                         }
                         out.clear();
@@ -96,7 +101,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                     loop {
                         if let Some(waiting) = upsert.waiting() {
                             // While this time waits for forwarded rows, the operator must not hold the loop itself.
-                            advance(&mut forward_capability, upsert.next_staged());
+                            advance(&mut forward_capability, upsert.next_staged().map(first_round));
                             if no_forwards.is_some_and(|time| time <= waiting) {
                                 break;
                             }
@@ -119,14 +124,53 @@ pub(crate) fn upsert<'scope, R: Row>(
                     if let Some(capability) = row_capability.as_ref().filter(|_| !out.diffs.is_empty()) {
                         rows.activate().session(capability).give_container(&mut out.diffs);
                     }
-                    advance(&mut row_capability, upsert.waiting().or(upsert.next_staged()));
-                    advance(&mut forward_capability, upsert.next_staged());
+                    advance(&mut row_capability, upsert.waiting().or(upsert.next_staged()).map(first_round));
+                    advance(&mut forward_capability, upsert.next_staged().map(first_round));
                 }
             });
             forwards_stream.connect_loop(handle);
             rows_stream.leave(outer)
         })
         .as_collection()
+}
+
+/// The same where no record leaves values out: no row is forwarded, so there is neither a loop nor anything to wait for.
+fn upsert_whole<'scope, R: Row>(
+    changes: Stream<'scope, Time, Vec<(Change<R>, Time)>>,
+    name: String,
+    compact_from: usize,
+    monitor: impl UpsertMonitor,
+) -> Rows<'scope, R> {
+    let mut builder = OperatorBuilder::new(name, changes.scope());
+    let mut changes = builder.new_input(changes, Exchange::new(|(change, _): &(Change<R>, Time)| route(change)));
+    builder.set_notify_for(0, FrontierInterest::IfCapability);
+    let (rows, stream) = builder.new_output();
+    let mut rows = OutputBuilder::<Time, CapacityContainerBuilder<Vec<((R::Key, R), Time, isize)>>>::from(rows);
+    builder.build(move |_| {
+        let mut upsert = Upsert::<R, _>::new(monitor, compact_from);
+        let mut held: Option<Capability<Time>> = None;
+        move |frontiers| {
+            changes.for_each(|capability, data| {
+                lower(&mut held, capability.retain_least(0));
+                upsert.monitor().staged(data.len());
+                data.drain(..).for_each(|(change, time)| upsert.stage(change, time));
+            });
+            let complete = frontiers.first().and_then(|frontier| frontier.frontier().first().copied());
+            let mut out = Out::default();
+            while let Some(time) = upsert.next_staged().filter(|time| complete.is_none_or(|frontier| *time < frontier))
+            {
+                upsert.start(time, &mut out);
+                // The row of another key never comes: what needs one stays unknown.
+                upsert.give_up(&mut out);
+                out.forwards.clear();
+            }
+            if let Some(capability) = held.as_ref().filter(|_| !out.diffs.is_empty()) {
+                rows.activate().session(capability).give_container(&mut out.diffs);
+            }
+            advance(&mut held, upsert.next_staged());
+        }
+    });
+    stream.as_collection()
 }
 
 fn route<R: Row>(change: &Change<R>) -> u64 {
@@ -136,15 +180,19 @@ fn route<R: Row>(change: &Change<R>) -> u64 {
     }
 }
 
-fn lower(held: &mut Option<Capability<Round>>, other: Option<Capability<Round>>) {
+fn first_round(time: Time) -> Round {
+    (time, 0)
+}
+
+fn lower<T: Timestamp>(held: &mut Option<Capability<T>>, other: Option<Capability<T>>) {
     if let Some(other) = other.filter(|other| held.as_ref().is_none_or(|held| other.time() < held.time())) {
         *held = Some(other);
     }
 }
 
-fn advance(held: &mut Option<Capability<Round>>, to: Option<Time>) {
+fn advance<T: Timestamp>(held: &mut Option<Capability<T>>, to: Option<T>) {
     match (held.as_mut(), to) {
-        (Some(capability), Some(time)) if capability.time().0 < time => capability.downgrade(&(time, 0)),
+        (Some(capability), Some(time)) if *capability.time() < time => capability.downgrade(&time),
         (Some(_), None) => *held = None,
         _ => {}
     }

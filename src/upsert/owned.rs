@@ -8,6 +8,7 @@ use super::compact::Compaction;
 use super::fold::{Fold, Folded, Forward};
 use crate::envelope::Body;
 use crate::hold::{Change, Rank};
+use crate::mutant::Mutant;
 use crate::time::{Lsn, Time};
 use dataflows::Row;
 use dataflows::operators::{ByPlace, Staged, States, place};
@@ -62,6 +63,12 @@ impl<R: Row> Default for AfterKeys<R> {
 pub(super) struct Out<R: Row> {
     pub(super) diffs: Vec<((R::Key, R), Time, isize)>,
     pub(super) forwards: Vec<(Forward<R>, Time)>,
+}
+
+impl<R: Row> Default for Out<R> {
+    fn default() -> Self {
+        Out { diffs: Vec::new(), forwards: Vec::new() }
+    }
 }
 
 impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
@@ -224,7 +231,9 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
             Some(stored) if *stored == row => {}
             Some(stored) => {
                 let before = std::mem::replace(stored, row.clone());
-                out.diffs.push(((key.clone(), before), time, -1));
+                if !Mutant::DropRetraction.lives() {
+                    out.diffs.push(((key.clone(), before), time, -1));
+                }
                 out.diffs.push(((key, row), time, 1));
             }
             None => {
@@ -391,13 +400,17 @@ fn needs_no_other<R: Row>(body: &Body<R>) -> bool {
     }
 }
 
+/// The changes of each key.
+type Keys<R> = HashMap<<R as Row>::Key, OfKey<R>>;
+
 /// Sorts out the changes of one time. A repair of a key that the stream touches in the same time is dropped.
-fn by_key<R: Row>(changes: Vec<Change<R>>) -> (HashMap<R::Key, OfKey<R>>, Vec<Rank>, AfterKeys<R>) {
-    let mut keys: HashMap<R::Key, OfKey<R>> = HashMap::new();
+fn by_key<R: Row>(changes: Vec<Change<R>>) -> (Keys<R>, Vec<Rank>, AfterKeys<R>) {
+    let mut keys: Keys<R> = HashMap::new();
     let mut truncates = Vec::new();
     let mut then = AfterKeys::default();
     for change in changes {
         match change {
+            Change::Truncate { .. } if Mutant::SkipTruncate.lives() => {}
             Change::Truncate { rank, .. } => truncates.push(rank),
             Change::Repair { key, row, ts_ms, .. } => then.repairs.push((key, ts_ms, row)),
             Change::Due { commit_ms, .. } => then.due_ms = then.due_ms.max(Some(commit_ms)),

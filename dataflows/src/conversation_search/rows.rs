@@ -24,8 +24,9 @@ pub struct Conversation {
     pub extra: Extra,
 }
 
-/// A row of `conversation_items`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A row of `conversation_items`. Most of all that is kept is these: they lie packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(Rust, packed)]
 pub struct Item {
     /// The conversation it is of; the conversation need not exist.
     pub conversation_uid: Uuid,

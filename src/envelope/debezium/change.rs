@@ -3,6 +3,7 @@
 use super::columns::{Cells, CellsSeed};
 use super::parse::field;
 use crate::envelope::{BadReason, Codec, Op, Origin};
+use crate::mutant::Mutant;
 use crate::time::Lsn;
 use dataflows::BadValue;
 use serde::Deserialize;
@@ -57,7 +58,8 @@ impl Payload<'_> {
         };
         if op != Op::Read {
             let block = self.transaction.as_ref().ok_or(BadReason::NoTransaction)?;
-            let txid = block.id.split(':').next().unwrap_or_default();
+            let whole = Mutant::WholeTransactionId.lives().then(|| block.id.replace(':', ""));
+            let txid = whole.as_deref().or_else(|| block.id.split(':').next()).unwrap_or_default();
             return Ok(Origin::Stream {
                 txid: txid.parse().map_err(|_| field("transaction.id", &block.id, "expected TXID:LSN"))?,
                 lsn: lsn()?,
