@@ -126,7 +126,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         if self.warm == 0 {
             let next = self.staged.iter().take(WARM);
             self.rows.warm(next.filter_map(|(place, change)| Some((*place, key_of(change)?))));
-            self.warm = WARM;
+            self.warm = self.staged.len().min(WARM);
         }
         if out.diffs.capacity() == 0 {
             out.diffs.reserve(self.staged.len().min(DIFFS));

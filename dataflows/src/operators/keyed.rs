@@ -129,7 +129,7 @@ impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
         let next = staged.iter().take(WARM).map(|(place, key, _, _)| (*place, key));
         self.states.warm(next.clone());
         next.filter_map(|(place, key)| self.states.get(place, key)).for_each(L::warm);
-        self.warm = WARM;
+        self.warm = staged.len().min(WARM);
     }
 
     /// Applies `rows`, all of one time, and leaves none.
