@@ -43,6 +43,7 @@ use crate::status::{Counters, TableStatus};
 use crate::time::Lsn;
 use closed::{Closed, Verdict};
 use dataflows::Row;
+use dataflows::operators::Keys;
 use going::Going;
 use gone::Gone;
 use rows::{Loaded, Snapshotted, Streamed};
@@ -93,7 +94,7 @@ pub(crate) struct Held<R: Row> {
     counters: Arc<Counters>,
     repair_delay_ms: i64,
     /// By transaction id; rows of its next life may be among them and are told apart by their LSN.
-    open: HashMap<u64, Waiting<Streamed<R>>>,
+    open: HashMap<u64, Waiting<Streamed<R>>, Keys>,
     initial: BTreeMap<Lsn, Waiting<Loaded<R>>>,
     incremental: Waiting<Snapshotted<R>>,
     /// Rows of incremental snapshots that a run delivered after it had resumed, until their partition is back where it was.
@@ -102,7 +103,7 @@ pub(crate) struct Held<R: Row> {
     late: Waiting<Streamed<R>>,
     /// Of each partition, what was let go at an END that the partition has not shown to have passed: rows of one
     /// transaction at most, since any later row shows it.
-    gone: HashMap<Partition, Gone<R>>,
+    gone: HashMap<Partition, Gone<R>, Keys>,
     /// What the closing that was taken note of last has yet to let go.
     going: Option<Box<Going<R>>>,
     /// Closings that come behind it have not been taken note of.
@@ -135,13 +136,13 @@ impl<R: Row> Held<R> {
             closed: Closed::default(),
             counters: Arc::clone(&status.status.counters),
             repair_delay_ms,
-            open: HashMap::new(),
+            open: HashMap::default(),
             initial: BTreeMap::new(),
             incremental: Waiting::default(),
             rewound: HashMap::new(),
             blocking: Waiting::default(),
             late: Waiting::default(),
-            gone: HashMap::new(),
+            gone: HashMap::default(),
             going: None,
             closings_wait: false,
             share: spill.share(),

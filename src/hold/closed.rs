@@ -4,7 +4,8 @@ use crate::align::Closing;
 use crate::envelope::{Op, Origin};
 use crate::source::catalog::Partition;
 use crate::time::Lsn;
-use std::collections::{BTreeMap, HashMap};
+use dataflows::operators::Keys;
+use std::collections::{HashMap, VecDeque};
 
 /// How many closed transactions are remembered by their id. Rows of an older one are held until its END comes again,
 /// which it does: a connector re-delivers a contiguous stretch, ENDs included.
@@ -36,12 +37,13 @@ pub(super) enum Verdict {
 /// Closed transactions, as far as the holder of one table's rows has been told of them.
 #[derive(Default)]
 pub(super) struct Closed {
-    ends: HashMap<u64, (Lsn, bool)>,
-    order: BTreeMap<Lsn, u64>,
+    ends: HashMap<u64, (Lsn, bool), Keys>,
+    /// The same in the order in which they were told, and some that were told again since.
+    order: VecDeque<(Lsn, u64)>,
     /// The END of the table's last truncate.
     truncated: Option<Lsn>,
     /// The greatest previous END that each partition has shown.
-    progress: HashMap<Partition, Lsn>,
+    progress: HashMap<Partition, Lsn, Keys>,
     base: Option<Lsn>,
 }
 
@@ -93,12 +95,11 @@ impl Closed {
         if self.ends.get(&txid).is_some_and(|(known, _)| *known >= end) {
             return;
         }
-        if let Some((older, _)) = self.ends.insert(txid, (end, in_base)) {
-            self.order.remove(&older);
-        }
-        self.order.insert(end, txid);
+        self.ends.insert(txid, (end, in_base));
+        self.order.push_back((end, txid));
         if self.order.len() > REMEMBERED
-            && let Some((_, txid)) = self.order.pop_first()
+            && let Some((end, txid)) = self.order.pop_front()
+            && self.ends.get(&txid).is_some_and(|(known, _)| *known == end)
         {
             self.ends.remove(&txid);
         }
