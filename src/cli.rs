@@ -128,3 +128,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 }
+
+/// What the fuzz target `config` calls.
+#[cfg(feature = "fuzzing")]
+pub(crate) use config::fuzzing::file as fuzz_config;

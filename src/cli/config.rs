@@ -16,6 +16,8 @@ pub(crate) mod command;
 mod definition;
 mod file;
 mod flags;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod given;
 mod help;
 mod meaning;

@@ -1,0 +1,8 @@
+//! A configuration file. `cargo +nightly fuzz run config`
+#![no_main]
+#![expect(dead_code, reason = "of the command only its configuration is tried")]
+
+#[path = "../../src/cli.rs"]
+mod cli;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cli::fuzz_config(bytes));
