@@ -7,8 +7,9 @@
 //!
 //! `cargo run --example own_view -- LOG` prints the documents of a log of these tables as JSON lines.
 
-use deltaic::dataflows::differential_dataflow::VecCollection;
-use deltaic::dataflows::{BadValue, Collections, ColumnValue, Kind, Schema, Table, Time, Uuid, Value, View, row};
+use deltaic::dataflows::{
+    BadValue, Collections, ColumnValue, Kind, Schema, Table, Time, Uuid, Value, VecCollection, View, row,
+};
 use deltaic::{Engine, FinalLines, Log};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,10 @@ impl ColumnValue for Sku {
 
     fn take(value: &mut Value, column: &'static str) -> Result<Sku, BadValue> {
         String::take(value, column).map(Sku)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes()
     }
 }
 

@@ -15,8 +15,9 @@ pub trait ColumnValue: Sized {
     const KIND: Kind;
     /// Whether null is a value.
     const NULLABLE: bool = false;
-    /// Whether Postgres may leave the value out of an update, since it is large and did not change.
-    const MAY_OMIT: bool = false;
+    /// Whether Postgres may leave the value out of an update, since it is large and did not change. Default: text, and what
+    /// may be text, may be.
+    const MAY_OMIT: bool = matches!(Self::KIND, Kind::Text | Kind::Any);
 
     /// Takes the value of `column`.
     ///
@@ -31,6 +32,12 @@ pub trait ColumnValue: Sized {
 
     /// Takes the value that is stored, if this one is not known.
     fn fill(&mut self, _stored: &Self) {}
+
+    /// The bytes that the value has in memory besides its own size: see [`Row::heap_bytes`](crate::Row::heap_bytes). A type
+    /// with text inside says how much it is, or the memory budget counts too little.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
 }
 
 impl ColumnValue for Uuid {
@@ -51,6 +58,7 @@ impl ColumnValue for i64 {
 
 impl ColumnValue for bool {
     const KIND: Kind = Kind::Any;
+    const MAY_OMIT: bool = false;
 
     fn take(value: &mut Value, column: &'static str) -> Result<bool, BadValue> {
         value.take_bool(column)
@@ -60,7 +68,6 @@ impl ColumnValue for bool {
 /// Short text, which Postgres always sends. Where text may be long, ask for a [`Value`].
 impl ColumnValue for String {
     const KIND: Kind = Kind::Text;
-    const MAY_OMIT: bool = true;
 
     fn take(value: &mut Value, column: &'static str) -> Result<String, BadValue> {
         if *value == Value::Unknown {
@@ -70,13 +77,17 @@ impl ColumnValue for String {
         }
         value.take_text(column).map(String::from)
     }
+
+    fn heap_bytes(&self) -> usize {
+        // As of the same text in a `Value`.
+        self.capacity() + 16
+    }
 }
 
 /// Whatever the column holds; one that Postgres left out is filled from the stored row.
 impl ColumnValue for Value {
     const KIND: Kind = Kind::Any;
     const NULLABLE: bool = true;
-    const MAY_OMIT: bool = true;
 
     fn take(value: &mut Value, _column: &'static str) -> Result<Value, BadValue> {
         Ok(std::mem::take(value))
@@ -91,6 +102,10 @@ impl ColumnValue for Value {
             self.clone_from(stored);
         }
     }
+
+    fn heap_bytes(&self) -> usize {
+        Value::heap_bytes(self)
+    }
 }
 
 impl<T: ColumnValue> ColumnValue for Option<T> {
@@ -100,6 +115,23 @@ impl<T: ColumnValue> ColumnValue for Option<T> {
 
     fn take(value: &mut Value, column: &'static str) -> Result<Option<T>, BadValue> {
         if *value == Value::Null { Ok(None) } else { T::take(value, column).map(Some) }
+    }
+
+    fn is_known(&self) -> bool {
+        self.as_ref().is_none_or(T::is_known)
+    }
+
+    fn fill(&mut self, stored: &Option<T>) {
+        match (self.as_mut(), stored) {
+            (Some(value), Some(stored)) => value.fill(stored),
+            // What was left out has not changed: it is null still.
+            (Some(value), None) if !value.is_known() => *self = None,
+            _ => {}
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::heap_bytes)
     }
 }
 
@@ -237,6 +269,15 @@ macro_rules! row {
             fn fill(&mut self, _stored: &Self) {
                 $($crate::ColumnValue::fill(&mut self.$field, &_stored.$field);)*
             }
+
+            fn heap_bytes(&self) -> usize {
+                0 $(+ $crate::ColumnValue::heap_bytes(&self.$field))*
+            }
+
+            fn key_heap_bytes(key: &Self::Key) -> usize {
+                let ($($key),+) = key;
+                0 $(+ $crate::ColumnValue::heap_bytes($key))+
+            }
         }
     };
     (@name $field:ident) => { stringify!($field) };
@@ -268,6 +309,31 @@ mod tests {
             kind: Value = "type",
             discount: Option<i64>,
         }
+    }
+
+    crate::row! {
+        /// One that may be null, and may be left out.
+        struct Note in "public.notes" (name: String) { body: Option<Value> }
+    }
+
+    #[test]
+    fn what_may_be_null_is_filled_too() {
+        let note = |body: Value| Note::read(&mut [body]).unwrap();
+        let text = || Value::from("text".to_owned());
+        for (stored, expected) in [(text(), Some(text())), (Value::Null, None)] {
+            let mut changed = note(Value::Unknown);
+            assert!(!changed.is_whole());
+            changed.fill(&note(stored));
+            assert_eq!((changed.is_whole(), changed.body), (true, expected));
+        }
+    }
+
+    #[test]
+    fn text_counts_in_memory() {
+        let long = Value::from("x".repeat(1_000));
+        assert!(Note::read(&mut [long]).unwrap().heap_bytes() >= 1_000);
+        assert!(Note::key_heap_bytes(&"x".repeat(500)) >= 500);
+        assert_eq!(Line::key_heap_bytes(&(1, 2)), 0);
     }
 
     fn line(values: [Value; 3]) -> Result<Line, String> {

@@ -43,6 +43,7 @@ use crate::view::{Collections, View};
 use differential_dataflow::VecCollection;
 use newest::Newest;
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 
 /// The view and its options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,6 +173,10 @@ impl<const ZERO_ITEMS: bool> Group for Parts<ZERO_ITEMS> {
 
     fn is_empty(&self) -> bool {
         self.open.is_none() && self.newest.is_empty()
+    }
+
+    fn warm(&self) {
+        black_box(self.newest.of_each_type());
     }
 }
 

@@ -20,7 +20,7 @@ mod value;
 mod view;
 
 /// The library of [`View::build`]; its version is the engine's.
-pub use differential_dataflow;
+pub use differential_dataflow::{self, VecCollection};
 
 pub use column_value::{ColumnValue, Fields};
 pub use conversation_search::{

@@ -30,7 +30,7 @@ mod upsert;
 pub use attach::attach;
 pub use fold::{Group, fold};
 pub use hash::{KeyHasher, Keys, place};
-pub use staged::{ByPlace, Staged};
+pub use staged::{ByPlace, Staged, clear};
 pub use states::States;
 pub use upsert::{KeyChange, upsert};
 

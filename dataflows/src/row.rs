@@ -8,7 +8,7 @@ use std::hash::Hash;
 /// One row of a source table without its key, holding only what the view reads.
 ///
 /// # Contract
-/// [`Row::read`] gets the values of [`Table::columns`] in that order. A row that may hold [`Value::Unknown`] says so by
+/// A row survives serde: what waits may wait on disk, and no field is skipped. [`Row::read`] gets the values of [`Table::columns`] in that order. A row that may hold [`Value::Unknown`] says so by
 /// [`Row::is_whole`] and fills those columns, and only those, in [`Row::fill`].
 pub trait Row: ExchangeData {
     /// The primary key: what changes of one row have in common.

@@ -11,7 +11,7 @@ use crate::hold::{Change, Rank};
 use crate::mutant::Mutant;
 use crate::time::{Lsn, Time};
 use dataflows::Row;
-use dataflows::operators::{ByPlace, Staged, States, place};
+use dataflows::operators::{ByPlace, Staged, States, clear, place};
 use std::collections::HashMap;
 
 /// How many changes are warmed at once.
@@ -37,7 +37,7 @@ pub(super) struct Upsert<R: Row, M> {
     /// Rows forwarded for the time that is being applied.
     forwarded: HashMap<(R::Key, R::Key, Lsn), Option<R>>,
     /// Rows of blocking snapshots that differ from what the stream says, with the time they were read.
-    repairs: HashMap<R::Key, (i64, R)>,
+    repairs: HashMap<R::Key, Repair<R>>,
 }
 
 /// A time in which keys wait for forwarded rows.
@@ -47,9 +47,18 @@ struct Open<R: Row> {
     then: AfterKeys<R>,
 }
 
+/// A row of a blocking snapshot.
+struct Repair<R> {
+    /// Of two of one key the one with the greater offset is the later one, in whatever order they come.
+    offset: u64,
+    /// When it was read.
+    ts_ms: i64,
+    row: R,
+}
+
 /// What is done in a time once all its keys are folded.
 struct AfterKeys<R: Row> {
-    repairs: Vec<(R::Key, i64, R)>,
+    repairs: Vec<(R::Key, Repair<R>)>,
     due_ms: Option<i64>,
 }
 
@@ -112,8 +121,8 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     }
 
     /// Whether a row forwarded in `time` may still be of use.
-    pub(super) fn awaits(&self, time: Time, complete: Option<Time>) -> bool {
-        self.staged.has(time) || complete.is_some_and(|frontier| time >= frontier)
+    pub(super) fn awaits(&mut self, time: Time, complete: Option<Time>) -> bool {
+        complete.is_some_and(|frontier| time >= frontier) || self.staged.has(time)
     }
 
     /// Keeps a forwarded row for the time that is about to be applied.
@@ -141,7 +150,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         } else {
             self.start_all(changes.drain(..).flatten().map(|(_, change)| change).collect(), time, out, &mut folds)
         };
-        changes.clear();
+        clear(&mut changes);
         self.changes = changes;
         self.open = Some(Open { time, folds, then });
         self.close_if_done(out);
@@ -342,14 +351,18 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     fn close_if_done(&mut self, out: &mut Out<R>) {
         let Some(open) = self.open.take_if(|open| open.folds.is_empty()) else { return };
         self.forwarded.clear();
-        for (key, ts_ms, row) in open.then.repairs {
-            if self.row(&key) != Some(&row) {
-                self.repairs.insert(key, (ts_ms, row));
+        for (key, repair) in open.then.repairs {
+            if self.repairs.get(&key).is_some_and(|later| later.offset > repair.offset) {
+                continue;
+            }
+            self.repairs.remove(&key);
+            if self.row(&key) != Some(&repair.row) {
+                self.repairs.insert(key, repair);
             }
         }
         if let Some(due_ms) = open.then.due_ms {
-            let due: Vec<_> = self.repairs.extract_if(|_, (ts_ms, _)| *ts_ms < due_ms).collect();
-            for (key, (_, row)) in due {
+            let due: Vec<_> = self.repairs.extract_if(|_, repair| repair.ts_ms < due_ms).collect();
+            for (key, Repair { row, .. }) in due {
                 let before = self.row(&key).cloned();
                 self.change(key, before, Some(row), open.time, out);
             }
@@ -412,7 +425,7 @@ fn by_key<R: Row>(changes: Vec<Change<R>>) -> (Keys<R>, Vec<Rank>, AfterKeys<R>)
         match change {
             Change::Truncate { .. } if Mutant::SkipTruncate.lives() => {}
             Change::Truncate { rank, .. } => truncates.push(rank),
-            Change::Repair { key, row, ts_ms, .. } => then.repairs.push((key, ts_ms, row)),
+            Change::Repair { key, offset, row, ts_ms } => then.repairs.push((key, Repair { offset, ts_ms, row })),
             Change::Due { commit_ms, .. } => then.due_ms = then.due_ms.max(Some(commit_ms)),
             change => {
                 if let Some(key) = key_of(&change).cloned() {
@@ -424,6 +437,6 @@ fn by_key<R: Row>(changes: Vec<Change<R>>) -> (Keys<R>, Vec<Rank>, AfterKeys<R>)
     if !truncates.is_empty() {
         then.repairs.clear();
     }
-    then.repairs.retain(|(key, _, _)| !keys.contains_key(key));
+    then.repairs.retain(|(key, _)| !keys.contains_key(key));
     (keys, truncates, then)
 }

@@ -2,7 +2,7 @@
 
 use super::Key;
 use super::hash::{place, route};
-use super::staged::{ByPlace, Staged};
+use super::staged::{ByPlace, Staged, clear};
 use super::states::States;
 use crate::Time;
 use differential_dataflow::ExchangeData;
@@ -153,7 +153,7 @@ impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
                 change(logic, states, place, key, changes.drain(..), &mut out);
             }
         }
-        rows.clear();
+        clear(rows);
     }
 }
 

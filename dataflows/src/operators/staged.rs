@@ -42,12 +42,9 @@ impl<T> Staged<T> {
     }
 
     /// Whether a row of `time` waits.
-    pub fn has(&self, time: Time) -> bool {
-        if self.in_order {
-            self.rows.binary_search_by_key(&time, |(time, _)| *time).is_ok()
-        } else {
-            self.rows.iter().any(|(other, _)| *other == time)
-        }
+    pub fn has(&mut self, time: Time) -> bool {
+        self.put_in_order();
+        self.rows.binary_search_by_key(&time, |(time, _)| *time).is_ok()
     }
 
     /// The rows that wait, roughly in the order in which they will be taken.
@@ -83,8 +80,20 @@ impl<T> Staged<T> {
         let rows = self.rows.iter().take_while(|(time, _)| *time == self.first).count();
         to.extend(self.rows.drain(..rows).map(|(_, row)| Some(row)));
         self.first = self.rows.front().map_or(Time::MAX, |(time, _)| *time);
+        if self.rows.is_empty() && self.rows.capacity() > KEPT_MAX {
+            self.rows.shrink_to(KEPT_MAX);
+        }
     }
 }
+
+/// Empties a list of rows whose room is used again, but not the room that one large time needed.
+pub fn clear<T>(rows: &mut Vec<T>) {
+    rows.clear();
+    rows.shrink_to(KEPT_MAX);
+}
+
+/// For so many rows room is kept where none waits.
+const KEPT_MAX: usize = 1 << 14;
 
 /// The order of the rows of one time by the places of their keys: rows of one key stand together, and tables are gone
 /// through from one end to the other.
@@ -94,7 +103,7 @@ pub struct ByPlace(Vec<u64>);
 impl ByPlace {
     /// Orders rows by the places of their keys; rows of one place stand in the order in which they came.
     pub fn order(&mut self, places: impl Iterator<Item = u32>) {
-        self.0.clear();
+        clear(&mut self.0);
         self.0.extend(places.enumerate().map(|(at, place)| u64::from(place) << 32 | at as u64));
         self.0.sort_unstable();
     }
