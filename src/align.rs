@@ -218,6 +218,13 @@ impl Aligner {
         let streamed = matches!(origin, Origin::Stream { .. });
         self.partitions.progress(partition, origin.previous(), streamed);
         match origin {
+            Origin::Initial { lsn, .. }
+                if self.base.published() == Some(lsn) && self.partitions.is_silent(partition) =>
+            {
+                // Only a word, of the user or of a log that has ended, can have said that none would follow.
+                let table = self.table_name(partition.table).to_owned();
+                return Err(AlignError::LateSnapshotRow { base: lsn, table, number: partition.number });
+            }
             Origin::Initial { lsn, last } => {
                 self.note_run(run, RunStart::Snapshot);
                 if let Some(tick) = self.base.row(lsn, last, self.options.load_rows)? {

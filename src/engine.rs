@@ -26,6 +26,7 @@ use crate::time::{Epoch, Lsn};
 use crate::worker;
 use dataflows::View;
 use look::{Known, look};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -48,7 +49,7 @@ enum Reads {
 /// # What a run does
 /// It starts a thread that reads, and as many that decode and that work as there are [`workers`](Self::workers). The sink
 /// runs on the thread that called [`Engine::run`]. Whatever goes wrong is an [`Error`]; nothing is printed, no signal is
-/// caught, and nothing is left running.
+/// caught. The threads end with the run; the one that reads may ask its source once more before it sees that.
 pub struct Engine<V> {
     view: V,
     reads: Reads,
@@ -64,7 +65,9 @@ impl<V: View> Engine<V> {
 
     /// `view` over the records of a source, such as those that [`record_channel`](crate::record_channel) hands over: to
     /// its end, or until the run is stopped. Needs a [`prefix`](Self::prefix), and the [`partitions`](Self::partitions) of
-    /// every topic if transactions are to be proven complete; without them they close [settled](Report::settled).
+    /// every table's topic: nothing is proven complete without them, and nothing is shown unless the user says that the
+    /// snapshot is whole ([`snapshot_complete`](Self::snapshot_complete)). What no later change proves complete closes
+    /// [settled](Report::settled).
     pub fn live(view: V, source: impl Source + 'static) -> Engine<V> {
         Engine::new(view, Reads::Source(Box::new(source)))
     }
@@ -213,8 +216,10 @@ impl<V: View> Engine<V> {
         let inlets = feed::start(reads.input(&options, status), &catalog, workers, workers)?;
         let (batches_in, batches) = queue(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
+        // A panic drops the guards, which wait for the workers: these must have been told before.
+        let told = StopOnDrop(status);
         let driven = drive(batches, sink, &status.given);
-        drop(over);
+        drop((told, over));
         worker::join(guards, status)?;
         let driven = driven?;
         match status.take_error() {
@@ -257,6 +262,14 @@ impl<V: View> Engine<V> {
     }
 }
 
+impl<V: View> fmt::Debug for Engine<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Engine");
+        shown.field("view", &self.view.name()).field("reads", &self.reads.words());
+        shown.field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
 /// Starts the sink, unless it holds something else, or more than was asked for.
 fn start<S: Sink + ?Sized>(sink: &mut S, view: &impl View, prefix: &str, options: &EngineOptions) -> Result<(), Error> {
     sink.start(&identity(view, prefix, options))?;
@@ -283,9 +296,11 @@ impl Reads {
         let settle = Some(Duration::from_millis(options.settle_ms)).filter(|settle| !settle.is_zero());
         let tailing = Tailing { settle, goes_on: Box::new(move || !status.is_stopped()) };
         match self {
-            Reads::Log(Log { inputs, follow, block_bytes }) => {
-                Input::Log(LogReader { inputs, block_bytes, tailing: Some(tailing).filter(|_| follow) })
-            }
+            Reads::Log(Log { inputs, follow, block_bytes }) => Input::Log(LogReader {
+                inputs,
+                block_bytes: block_bytes.max(1),
+                tailing: Some(tailing).filter(|_| follow),
+            }),
             Reads::Source(source) => Input::Source { source, tailing },
         }
     }

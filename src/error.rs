@@ -53,6 +53,14 @@ pub enum Error {
         /// The topics without a number of partitions.
         topics: String,
     },
+    /// Say how many partitions there are.
+    #[error("topic {topic} cannot have {partitions} partitions: expected 1 to 65,536")]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// What was said.
+        partitions: u32,
+    },
     /// The source does not say which transactions there are.
     #[error("the log has no topic {topic}: set provide.transaction.metadata=true in the connector")]
     NoTransactionTopic {

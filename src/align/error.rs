@@ -16,6 +16,18 @@ pub enum AlignError {
         /// The LSN of the new one.
         snapshot: Lsn,
     },
+    /// The snapshot was taken as whole on the user's word, and was not.
+    #[error(
+        "a row of the initial snapshot (LSN {base}) came in partition {number} of {table} after the snapshot had been taken as whole (snapshot_complete), so that it is missing; fill a new index, and say that the snapshot is complete only when all of it can be read"
+    )]
+    LateSnapshotRow {
+        /// The LSN of the snapshot.
+        base: Lsn,
+        /// The table.
+        table: String,
+        /// The partition.
+        number: u32,
+    },
     /// The log has no initial snapshot and does not begin right after an empty one.
     #[error(
         "the log has no initial snapshot: rows that were there before it are unknown; use a log that starts with the connector's snapshot, or --allow-partial-base to go on without them"

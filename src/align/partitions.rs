@@ -102,6 +102,12 @@ impl Partitions {
         Some(of.iter().filter(|(_, shown)| shown.previous < end).map(|(number, _)| *number).collect())
     }
 
+    /// Whether a partition has shown no row of the stream, so that rows of the initial snapshot may follow.
+    pub(super) fn is_silent(&self, partition: Partition) -> bool {
+        let of = self.of.get(usize::from(partition.table));
+        of.and_then(|of| of.get(&partition.number)).is_none_or(|shown| !shown.streamed)
+    }
+
     /// The partitions that have shown no row of the stream; `None` if the partitions are unknown.
     pub(super) fn silent(&self) -> Option<Vec<Partition>> {
         let silent = self.all().filter(|(_, shown)| !shown.streamed).map(|(partition, _)| partition);

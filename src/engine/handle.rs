@@ -5,9 +5,11 @@ use crate::report::Report;
 use crate::sink::Ack;
 use crate::status::Status;
 use crate::time::{Epoch, Lsn};
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Stops a run, tells how far it is, and waits for it, from any thread.
 #[derive(Clone)]
@@ -75,12 +77,20 @@ impl RunHandle {
 
     /// Waits until the sink has taken every change up to and with `lsn`, the END of a transaction: what
     /// `pg_current_wal_lsn()` says right after a commit is at or behind its END, and is reached with the first transaction
-    /// that ends there or later.
+    /// that ends there or later. Not to be called by the run's own sink, which it would wait for.
     ///
     /// # Errors
     /// The run ended before.
     pub fn wait_for(&self, lsn: Lsn) -> Result<(), NotReached> {
-        self.wait(lsn, Ack::Accepted)
+        self.wait(lsn, Ack::Accepted, None).map(drop)
+    }
+
+    /// As [`RunHandle::wait_for`], but no longer than `timeout`: false if it was not reached by then.
+    ///
+    /// # Errors
+    /// The run ended before.
+    pub fn wait_for_timeout(&self, lsn: Lsn, timeout: Duration) -> Result<bool, NotReached> {
+        self.wait(lsn, Ack::Accepted, Instant::now().checked_add(timeout))
     }
 
     /// As [`RunHandle::wait_for`], until the sink has said that it is [`Ack::Durable`]. A sink that promises nothing, as
@@ -89,11 +99,11 @@ impl RunHandle {
     /// # Errors
     /// The run ended before.
     pub fn wait_until_durable(&self, lsn: Lsn) -> Result<(), NotReached> {
-        self.wait(lsn, Ack::Durable)
+        self.wait(lsn, Ack::Durable, None).map(drop)
     }
 
-    fn wait(&self, lsn: Lsn, ack: Ack) -> Result<(), NotReached> {
-        let reached = self.status.given.wait(lsn.time(Epoch::default()), ack);
+    fn wait(&self, lsn: Lsn, ack: Ack, deadline: Option<Instant>) -> Result<bool, NotReached> {
+        let reached = self.status.given.wait(lsn.time(Epoch::default()), ack, deadline);
         reached.map_err(|frontier| NotReached { lsn, reached: frontier.checked_sub(1).map(Lsn::of_time) })
     }
 }
@@ -112,6 +122,18 @@ impl<S> Run<S> {
     /// Waits for the run to end, and gives its outcome and the sink. A panic of the sink goes on here.
     pub fn join(self) -> (Result<Report, Error>, S) {
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl fmt::Debug for RunHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunHandle").field("progress", &self.progress()).finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Run<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("handle", &self.handle).finish_non_exhaustive()
     }
 }
 

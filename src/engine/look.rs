@@ -4,6 +4,7 @@ use super::{EngineOptions, Reads};
 use crate::envelope::codecs;
 use crate::error::Error;
 use crate::source::catalog::Catalog;
+use crate::source::kcat::PARTITION_MAX;
 use crate::source::log::LogInput;
 use crate::source::survey::{Heads, Restarts};
 use dataflows::View;
@@ -20,6 +21,10 @@ pub(super) struct Known {
 
 /// Learns of the input what must be known before it is read.
 pub(super) fn look<V: View>(view: &V, reads: &Reads, options: &EngineOptions) -> Result<Known, Error> {
+    let impossible = |partitions: &u32| *partitions == 0 || *partitions > PARTITION_MAX + 1;
+    if let Some((topic, &partitions)) = options.partitions.iter().find(|(_, partitions)| impossible(partitions)) {
+        return Err(Error::Partitions { topic: topic.clone(), partitions });
+    }
     match reads {
         Reads::Source(_) => unseen(view, options, "a source of records", false),
         Reads::Log(log) if log.follow => unseen(view, options, "a log that is followed", true),

@@ -50,7 +50,8 @@ pub struct EngineOptions {
     pub partitions: BTreeMap<String, u32>,
     /// Stop at the last transaction that ends at or before this LSN.
     pub until: Option<Lsn>,
-    /// What is read holds all of the initial snapshot, even if a partition shows no change after it.
+    /// What is read holds all of the initial snapshot, even if a partition shows no change after it. Where there may always
+    /// be more: all of it is there once a transaction behind it has settled. A row of it that comes later ends the run.
     pub snapshot_complete: bool,
     /// Go on without an initial snapshot.
     pub allow_partial_base: bool,

@@ -83,36 +83,43 @@ fn read_source(
     let begun = Instant::now();
     let (mut said, mut bytes_read) = (begun, 0);
     while (tailing.goes_on)() {
-        let (mut records, mut bytes, mut ended) = (Vec::new(), 0, false);
-        while records.len() < PIECE_RECORDS && bytes < PIECE_BYTES {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let asked = Instant::now();
+        let stopped_by = loop {
+            if records.len() >= PIECE_RECORDS || bytes >= PIECE_BYTES {
+                break None;
+            }
             // The first one is waited for; the others go with it if they are there.
             let wait = if records.is_empty() { WAIT } else { Duration::ZERO };
-            match source.next(wait).map_err(|error| InputError::Source(error.into()))? {
-                Next::Record(record) => {
+            match source.next(wait) {
+                Ok(Next::Record(record)) => {
                     bytes += record.bytes();
                     records.push(record);
                 }
-                Next::Nothing => break,
-                Next::End => {
-                    ended = true;
-                    break;
-                }
+                other => break Some(other),
             }
-        }
+        };
         bytes_read += bytes as u64;
         let nothing = records.is_empty();
         if !nothing && !each(Piece::Records { records, bytes_read, all_read: None }) {
             return Ok(());
         }
-        if ended {
-            return Ok(());
-        }
-        if nothing && tailing.is_due(said) {
-            said = Instant::now();
-            let all_read = Some(begun.elapsed().as_millis() as u64);
-            if !each(Piece::Records { records: Vec::new(), bytes_read, all_read }) {
-                return Ok(());
+        match stopped_by {
+            None | Some(Ok(Next::Record(_))) => {}
+            Some(Err(error)) => return Err(InputError::Source(error.into())),
+            Some(Ok(Next::End)) => return Ok(()),
+            Some(Ok(Next::Nothing)) if tailing.is_due(said) => {
+                said = Instant::now();
+                let all_read = Some(begun.elapsed().as_millis() as u64);
+                if !each(Piece::Records { records: Vec::new(), bytes_read, all_read }) {
+                    return Ok(());
+                }
             }
+            Some(Ok(Next::Nothing)) => {}
+        }
+        if nothing {
+            // A source may answer before its time.
+            std::thread::sleep(WAIT.saturating_sub(asked.elapsed()));
         }
     }
     Ok(())

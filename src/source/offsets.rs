@@ -30,7 +30,7 @@ impl Offsets {
             self.stretches.push_back((offset, offset));
             return Seen::New;
         };
-        if offset == last.1 + 1 {
+        if Some(offset) == last.1.checked_add(1) {
             last.1 = offset;
             return Seen::New;
         }

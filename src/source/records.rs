@@ -10,6 +10,7 @@ use super::{SourceRecord, kcat};
 use crate::queue::{Bound, Empty, Receiver, Sender, Weight, queue};
 use std::borrow::Cow;
 use std::error::Error;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// A record as Kafka holds it, of one of Debezium's topics.
@@ -60,7 +61,8 @@ pub trait Source: Send {
 /// At most so much waits between a [`RecordSender`] and the engine.
 const WAITING: Bound = Bound { items: 4_096, bytes: 8 << 20 };
 
-/// A sender for records, and the source that gives them to an engine. At most 4,096 records or 8 MiB wait between them.
+/// A sender for records, and the source that gives them to an engine. At most 4,096 records or 8 MiB wait between them: the
+/// run must have started, on another thread, before more are pushed.
 pub fn record_channel() -> (RecordSender, RecordReceiver) {
     let (sender, receiver) = queue(WAITING);
     (RecordSender(sender), RecordReceiver(receiver))
@@ -85,6 +87,18 @@ impl RecordSender {
     /// The run is over.
     pub fn push(&self, record: Record) -> Result<(), RunEnded> {
         self.0.send(record).map_err(RunEnded)
+    }
+}
+
+impl fmt::Debug for RecordSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordSender").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RecordReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordReceiver").finish_non_exhaustive()
     }
 }
 

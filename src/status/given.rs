@@ -3,6 +3,7 @@
 use crate::sink::Ack;
 use crate::time::Time;
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 /// What the sink was given.
 #[derive(Default)]
@@ -44,18 +45,23 @@ impl Given {
         self.change(|frontiers| frontiers.ended = true);
     }
 
-    /// Waits until the sink has everything up to and with `time`, as safe as `ack`; how far it came if that cannot be.
-    pub(crate) fn wait(&self, time: Time, ack: Ack) -> Result<(), Time> {
+    /// Waits until the sink has everything up to and with `time`, as safe as `ack`: false when the deadline came first, an
+    /// error that says how far it came when it never will.
+    pub(crate) fn wait(&self, time: Time, ack: Ack, deadline: Option<Instant>) -> Result<bool, Time> {
         let mut frontiers = self.frontiers.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let frontier = if ack == Ack::Durable { frontiers.durable } else { frontiers.accepted };
             if frontier > time {
-                return Ok(());
+                return Ok(true);
             }
             if frontiers.ended {
                 return Err(frontier);
             }
-            frontiers = self.moved.wait(frontiers).unwrap_or_else(PoisonError::into_inner);
+            frontiers = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => self.moved.wait(frontiers).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return Ok(false),
+                Some(left) => self.moved.wait_timeout(frontiers, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
         }
     }
 }

@@ -270,3 +270,51 @@ fn a_bad_record_that_was_pushed_is_in_the_dead_letters_as_a_line() {
     assert_eq!((&record["topic"], &record["payload"]), (&json!("shop.public.products"), &json!("{\"op\":\"u\"}")));
     assert!(letters[1]["reason"].as_str().unwrap().contains("partition numbers above 65535"), "{letters:?}");
 }
+
+/// A sink that panics is the caller's own panic; the run it was of ends, and whoever waits for it is told.
+#[test]
+fn a_sink_that_panics_ends_a_run_that_would_not_end() {
+    for workers in [1, 2] {
+        let (mut shop, records) = Shop::new();
+        let engine = engine(records).allow_partial_base(true).workers(workers);
+        let handle = engine.handle();
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let run = std::panic::AssertUnwindSafe(|| engine.for_each(|touch| panic!("{} is too much", touch.id)));
+            let panicked = std::panic::catch_unwind(run).map(drop).unwrap_err();
+            let _test_has_failed = done.send(panicked.downcast_ref::<String>().cloned());
+        });
+        (1..4).for_each(|n| {
+            shop.commit(&[product("ax", &n.to_string()), product("ay", "Ay"), sale(1, "ax", n), sale(2, "ay", 1)]);
+        });
+        let said = ended.recv_timeout(Duration::from_secs(60)).expect("the run ends");
+        assert_eq!(said.as_deref(), Some("ax is too much"));
+        assert!(handle.wait_for(Lsn(end(9))).is_err());
+    }
+}
+
+/// Records that come one after the other, never with much time between, settle all the same.
+#[test]
+fn a_source_that_is_busy_settles() {
+    let (mut shop, records) = Shop::new();
+    let run = engine(records).allow_partial_base(true).start(NullSink::default()).unwrap();
+    let first = Lsn(end(1));
+    assert!(!run.wait_for_timeout(first, Duration::from_millis(1)).unwrap(), "nothing was pushed");
+    let pushing = std::thread::spawn(move || {
+        // One partition alone shows anything, so that nothing is ever proven.
+        while shop.commit(&[product("ax", "Axe")]) {
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    });
+    assert!(run.wait_for_timeout(first, Duration::from_secs(60)).unwrap());
+    run.stop();
+    assert!(run.join().0.unwrap().settled > 0);
+    pushing.join().unwrap();
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let engine = engine(Scripted(Vec::new().into_iter())).partitions("shop.public.sales", 0);
+    let said = engine.run(&mut NullSink::default()).unwrap_err().to_string();
+    assert_eq!(said, "topic shop.public.sales cannot have 0 partitions: expected 1 to 65,536");
+}

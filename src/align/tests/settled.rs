@@ -145,6 +145,22 @@ fn a_base_that_is_vouched_for_settles_with_the_first_transaction_behind_it() {
     }
 }
 
+/// What was vouched for and is not so ends the run: nothing is lost without a word.
+#[test]
+fn a_row_of_a_snapshot_that_was_vouched_for_may_not_come_late() {
+    let mut stage = before_the_base(AlignOptions { snapshot_complete: true, ..options() }, Restarts::Unknown);
+    stage.snapshot(USERS, 0, 1, 100);
+    stage.row(USERS, 0, 1, (5, 100), 111, 1);
+    stage.end(5, 120, &[(USERS, 1)]);
+    [0, 100].into_iter().for_each(|ms| stage.end_of_log_at(1_000, ms));
+    assert_eq!(stage.closed(), ["base 100", "120"]);
+    // One that its partition delivers once more is known to be there.
+    stage.snapshot(USERS, 0, 1, 100);
+    let row = FactKind::Row { origin: Origin::Initial { lsn: Lsn(100), last: false }, run: Some(1), truncate: false };
+    let late = stage.try_fact(ITEMS, 1, row);
+    assert_eq!(late, Err(AlignError::LateSnapshotRow { base: Lsn(100), table: "items".to_owned(), number: 1 }));
+}
+
 /// Rows of a snapshot may come from a silent partition at any time, whatever the user vouches for.
 #[test]
 fn a_base_alone_does_not_settle() {

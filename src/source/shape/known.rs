@@ -18,6 +18,9 @@ const LEARNT_FREELY: u64 = 64;
 /// The lines that must have fitted for each further shape.
 const FITTED_FOR_ONE: u64 = 64;
 
+/// The same of lines that fitted no shape: what cannot be learnt now may be over later.
+const MISSED_FOR_ONE: u64 = 4_096;
+
 /// Shapes by topic, each with what it means.
 pub(crate) struct Shapes<T, M> {
     topics: Vec<Topic<T, M>>,
@@ -33,6 +36,8 @@ struct Topic<T, M> {
     shapes: Vec<Known<M>>,
     learnt: u64,
     fitted: u64,
+    /// Lines that fitted no shape.
+    missed: u64,
 }
 
 struct Known<M> {
@@ -77,10 +82,14 @@ impl<T: PartialEq, M> Shapes<T, M> {
     /// for the longest time.
     pub(crate) fn learn(&mut self, name: T, learn: impl FnOnce() -> Option<(Shape, M)>) {
         let at = self.topics.iter().position(|topic| topic.name == name).unwrap_or_else(|| {
-            self.topics.push(Topic { name, shapes: Vec::new(), learnt: 0, fitted: 0 });
+            self.topics.push(Topic { name, shapes: Vec::new(), learnt: 0, fitted: 0, missed: 0 });
             self.topics.len() - 1
         });
-        let Some(topic) = self.topics.get_mut(at).filter(|topic| topic.may_learn()) else { return };
+        let Some(topic) = self.topics.get_mut(at) else { return };
+        topic.missed += 1;
+        if !topic.may_learn() {
+            return;
+        }
         topic.learnt += 1;
         if let Some((shape, meaning)) = learn() {
             topic.keep(shape, meaning);
@@ -91,7 +100,7 @@ impl<T: PartialEq, M> Shapes<T, M> {
 impl<T, M> Topic<T, M> {
     /// Trying to learn costs about as much as reading the line, so lines that cannot be learnt count too.
     fn may_learn(&self) -> bool {
-        self.learnt < LEARNT_FREELY + self.fitted / FITTED_FOR_ONE
+        self.learnt < LEARNT_FREELY + self.fitted / FITTED_FOR_ONE + self.missed / MISSED_FOR_ONE
     }
 
     /// The shape that fits, tried from `first` on.

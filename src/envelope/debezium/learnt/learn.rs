@@ -14,6 +14,9 @@ use crate::source::shape::{self, Node, Shape};
 use dataflows::Column;
 use std::ops::Range;
 
+/// Longer lines are not learnt from.
+const LINE_BYTES_MAX: usize = 64 << 10;
+
 /// Learns from a line, the record it is, and what the parser made of it.
 pub(in crate::envelope::debezium) fn learn(
     line: &[u8],
@@ -22,6 +25,10 @@ pub(in crate::envelope::debezium) fn learn(
     envelope: &Envelope,
     catalog: &Catalog,
 ) -> Option<(Shape, Learnt)> {
+    // What is learnt is kept.
+    if line.len() > LINE_BYTES_MAX {
+        return None;
+    }
     // These two headers hold the other key of one row.
     if [NEW_KEY, OLD_KEY].iter().any(|name| record.header(name).is_some()) {
         return None;
