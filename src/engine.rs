@@ -10,6 +10,7 @@ pub use options::{EngineOptions, Log};
 use crate::align::AlignOptions;
 use crate::dead_letter::OnBadRecord;
 use crate::error::Error;
+use crate::hold::Pace;
 use crate::queue::{Bound, queue};
 use crate::render::Plan;
 use crate::report::Report;
@@ -208,6 +209,7 @@ impl<V: View> Engine<V> {
             restarts,
             history: sink.history(),
             spill: Arc::clone(&spill),
+            pace: Pace::new(workers * catalog.codecs.len()),
             compact_from: compact_from(options.memory_budget),
         };
         status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));

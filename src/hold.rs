@@ -25,6 +25,7 @@
 mod closed;
 mod going;
 mod gone;
+mod pace;
 mod release;
 mod rows;
 mod shrink;
@@ -33,6 +34,7 @@ mod tests;
 mod waiting;
 
 pub(crate) use closed::Ticket;
+pub(crate) use pace::Pace;
 pub(crate) use release::release;
 
 use crate::envelope::{Body, Op, Origin, TypedRows};
@@ -46,6 +48,7 @@ use dataflows::Row;
 use dataflows::operators::Keys;
 use going::Going;
 use gone::Gone;
+use pace::Turn;
 use rows::{Loaded, Snapshotted, Streamed};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
@@ -75,6 +78,20 @@ pub(crate) enum Change<R: Row> {
     Repair { key: R::Key, offset: u64, row: R, ts_ms: i64 },
     /// The stream is past this commit time; one for each worker.
     Due { worker: u64, commit_ms: i64 },
+}
+
+impl<R: Row> Change<R> {
+    /// What it has in memory, but for the other key of a key change.
+    pub(crate) fn bytes(&self) -> usize {
+        let heap = match self {
+            Change::Row { key, body: Body::Put { row, .. }, .. }
+            | Change::Incremental { key, row, .. }
+            | Change::Repair { key, row, .. } => R::key_heap_bytes(key) + row.heap_bytes(),
+            Change::Row { key, .. } => R::key_heap_bytes(key),
+            Change::Truncate { .. } | Change::Due { .. } => 0,
+        };
+        size_of::<Change<R>>() + heap
+    }
 }
 
 /// What a table's held rows are to code that does not know their type.
@@ -108,6 +125,7 @@ pub(crate) struct Held<R: Row> {
     going: Option<Box<Going<R>>>,
     /// Closings that come behind it have not been taken note of.
     closings_wait: bool,
+    turn: Turn,
     share: Share,
     store: Store,
     /// The disk has failed: the run ends, and nothing more is written.
@@ -130,6 +148,7 @@ impl<R: Row> Held<R> {
         status: TableStatus,
         repair_delay_ms: i64,
         spill: &Arc<Spill>,
+        pace: &Arc<Pace>,
     ) -> Held<R> {
         Held {
             table,
@@ -145,6 +164,7 @@ impl<R: Row> Held<R> {
             gone: HashMap::default(),
             going: None,
             closings_wait: false,
+            turn: pace.turn(),
             share: spill.share(),
             store: spill.store(format!("table-{table}-worker-{worker}")),
             disk_failed: false,

@@ -18,6 +18,7 @@ use crate::align::AlignOptions;
 use crate::engine::{BATCHES, EngineOptions, compact_from, load_rows, spill_options};
 use crate::envelope::{Body, Decoder, Envelope, Origin, RowBuffer, TypedRows, codecs};
 use crate::error::Error;
+use crate::hold::Pace;
 use crate::queue::{Receiver, queue};
 use crate::render::Plan;
 use crate::sink::{Batch, History};
@@ -182,6 +183,7 @@ impl Dataflow {
             restarts: Restarts::Known { last_start: None },
             history: History::Latest,
             spill: Spill::new(&spill_options(&options), decoding.workers * decoding.catalog.codecs.len()),
+            pace: Pace::new(decoding.workers * decoding.catalog.codecs.len()),
             compact_from: compact_from(options.memory_budget),
         };
         let (outlets, inlets) = prepared::start(decoding.workers);

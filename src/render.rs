@@ -7,7 +7,7 @@
 //! ```
 
 use crate::align::{AlignOptions, Aligner, Closing, align};
-use crate::hold::{Held, release};
+use crate::hold::{Held, Pace, release};
 use crate::queue::Sender;
 use crate::sink::batch::batch;
 use crate::sink::{Batch, History};
@@ -38,6 +38,7 @@ pub(crate) struct Plan<V> {
     pub(crate) restarts: Restarts,
     pub(crate) history: History,
     pub(crate) spill: Arc<Spill>,
+    pub(crate) pace: Arc<Pace>,
     /// Bytes of changes of one time from which on the upsert leaves out those that others have overtaken.
     pub(crate) compact_from: usize,
 }
@@ -49,12 +50,13 @@ pub(crate) fn render<'scope, V: View>(
     inlet: Inlet,
     batches: Sender<Batch>,
 ) -> ReaderHandle {
-    let Plan { view, catalog, status, align: options, partitions, restarts, history, spill, compact_from } = plan;
+    let Plan { view, catalog, status, align: options, partitions, restarts, history, spill, pace, compact_from } = plan;
     let mut holds = Holds {
         catalog: &catalog,
         status: &status,
         worker: scope.index(),
         spill: &spill,
+        pace: &pace,
         repair_delay_ms: options.repair_delay_ms,
         holders: Vec::new(),
         typed: Vec::new(),
@@ -86,6 +88,7 @@ struct Holds<'a> {
     status: &'a Arc<Status>,
     worker: usize,
     spill: &'a Arc<Spill>,
+    pace: &'a Arc<Pace>,
     repair_delay_ms: i64,
     holders: Holders,
     /// The same, by their types.
@@ -95,7 +98,7 @@ struct Holds<'a> {
 impl RowVisitor for Holds<'_> {
     fn visit<R: Row>(&mut self, index: usize) {
         let status = TableStatus::of(self.status, self.catalog, index);
-        let held = Held::<R>::new(index, self.worker, status, self.repair_delay_ms, self.spill);
+        let held = Held::<R>::new(index, self.worker, status, self.repair_delay_ms, self.spill, self.pace);
         let held = Rc::new(RefCell::new(held));
         self.holders.push(Rc::clone(&held) as Rc<RefCell<dyn crate::hold::Hold>>);
         self.typed.push(Box::new(held));

@@ -82,17 +82,17 @@ impl Counters {
         self.facts.fetch_sub(count, Relaxed);
     }
 
-    /// Changes on their way to the owners of their keys.
+    /// Bytes of changes on their way to the owners of their keys.
     pub(crate) fn changes(&self) -> i64 {
         self.changes.load(Relaxed)
     }
 
-    pub(crate) fn changes_sent(&self, count: usize) {
-        self.changes.fetch_add(count as i64, Relaxed);
+    pub(crate) fn changes_sent(&self, bytes: usize) {
+        self.changes.fetch_add(bytes as i64, Relaxed);
     }
 
-    pub(crate) fn changes_staged(&self, count: usize) {
-        self.changes.fetch_sub(count as i64, Relaxed);
+    pub(crate) fn changes_staged(&self, bytes: usize) {
+        self.changes.fetch_sub(bytes as i64, Relaxed);
     }
 
     /// Bytes of the log read so far.
@@ -289,8 +289,8 @@ impl UpsertMonitor for TableStatus {
         self.status.counters.redelivered(count);
     }
 
-    fn staged(&self, changes: usize) {
-        self.status.counters.changes_staged(changes);
+    fn staged(&self, bytes: usize) {
+        self.status.counters.changes_staged(bytes);
     }
 
     fn unresolved(&self, key: String, time: Time) {

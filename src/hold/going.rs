@@ -106,9 +106,15 @@ impl<R: Row> Held<R> {
         self.share.piece_bytes()
     }
 
-    /// Says whether closings wait that have not been taken note of.
-    pub(super) fn keep_waiting(&mut self, closings_wait: bool) {
-        self.closings_wait = closings_wait;
+    /// Says whether closings wait that have not been taken note of, the first of them at this time.
+    pub(super) fn keep_waiting(&mut self, first: Option<Time>) {
+        self.closings_wait = first.is_some();
+        self.turn.is_at(first);
+    }
+
+    /// Whether other holders are behind this time, so that nothing of it is to be let go yet.
+    pub(super) fn is_ahead_at(&self, time: Time) -> bool {
+        self.turn.is_ahead_at(time)
     }
 
     /// Lets go a piece of what the last closing lets go, and says how many bytes, roughly. An error means that rows are
@@ -128,6 +134,8 @@ impl<R: Row> Held<R> {
             }
             Ok(None) => {
                 self.let_due_go(&going, workers, leader, out);
+                // What has gone is free for others.
+                self.shrink();
                 Ok(0)
             }
             Err(error) => Err((going.name(), error)),

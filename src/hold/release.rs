@@ -2,7 +2,8 @@
 //!
 //! Large transactions go in pieces, so that what comes behind has worked off one before it gets the next. A closing that
 //! has not let go all of its rows keeps its capability, and those behind it wait. Between the workers nothing stops a fast
-//! one from burying a slow one, which may be waiting for the sink; so changes on their way are counted, and bounded.
+//! one from burying a slow one, which may be waiting for the sink; so changes on their way are counted, and bounded, and no
+//! holder runs ahead of another that is in the middle of an earlier time (`pace`).
 
 use super::{Change, Held};
 use crate::align::Closing;
@@ -20,8 +21,8 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-/// Changes that may be on their way to the owners of their keys, of all workers and tables.
-const CHANGES_MAX: i64 = 1 << 16;
+/// Bytes of changes that may be on their way to the owners of their keys, of all workers and tables.
+const CHANGES_MAX: i64 = 8 << 20;
 /// How long to wait when there are too many.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -56,14 +57,15 @@ pub(crate) fn release<'scope, R: Row>(
             let counters = Arc::clone(&held.counters);
             let mut room = held.piece_bytes();
             while let Some((capability, closings)) = waiting.front_mut() {
-                if counters.changes() > CHANGES_MAX {
-                    held.keep_waiting(true);
+                let time = held.going_at().unwrap_or(*capability.time());
+                if counters.changes() > CHANGES_MAX || held.is_ahead_at(time) {
+                    held.keep_waiting(Some(time));
                     return activator.activate_after(PAUSE);
                 }
                 let went = go(&mut held, closings, (workers, leader), &mut room, &mut out);
                 let Some(went) = went else { return };
                 if !out.is_empty() {
-                    counters.changes_sent(out.len());
+                    counters.changes_sent(out.iter().map(|(change, _)| change.bytes()).sum());
                     output.session(capability).give_container(&mut out);
                     out.clear();
                 }
@@ -73,12 +75,12 @@ pub(crate) fn release<'scope, R: Row>(
                         if capability.time() < &time {
                             capability.downgrade(&time);
                         }
-                        held.keep_waiting(true);
+                        held.keep_waiting(Some(time));
                         return activator.activate();
                     }
                 }
             }
-            held.keep_waiting(false);
+            held.keep_waiting(None);
             if frontiers.iter().all(|frontier| frontier.is_empty())
                 && let Err(error) = held.end()
             {

@@ -26,7 +26,7 @@ impl Place {
         let options = SpillOptions { memory, disk: u64::MAX, dir: Some(dir.path().to_owned()) };
         let spill = Spill::new(&options, 1);
         let status = Arc::new(Status::default());
-        let held = Held::new(0, 0, TableStatus::of(&status, &catalog(), 0), 10, &spill);
+        let held = Held::new(0, 0, TableStatus::of(&status, &catalog(), 0), 10, &spill, &Pace::new(1));
         Place { held, status, spill, dir }
     }
 
@@ -246,7 +246,7 @@ fn a_full_disk_ends_the_run_and_loses_nothing() {
     let options = SpillOptions { memory: 0, disk: 3_000, dir: Some(dir.path().to_owned()) };
     let mut place = Place::new(0);
     place.spill = Spill::new(&options, 1);
-    place.held = Held::new(0, 0, TableStatus::of(&place.status, &catalog(), 0), 10, &place.spill);
+    place.held = Held::new(0, 0, TableStatus::of(&place.status, &catalog(), 0), 10, &place.spill, &Pace::new(1));
     fill(&mut place, 1_000);
     let error = place.status.take_error().unwrap();
     assert!(matches!(error, Error::Spill { error: SpillError::Budget { budget: 3_000 }, .. }));

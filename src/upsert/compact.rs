@@ -47,19 +47,22 @@ impl Compaction {
         Compaction { from, added: 0, until: from }
     }
 
-    /// Takes note of a change that is to wait. True if it is worth looking.
-    pub(super) fn is_due<R: Row>(&mut self, change: &Change<R>) -> bool {
-        self.added += bytes(change);
+    /// Takes note of a change of so many bytes that is to wait. True if it is worth looking.
+    pub(super) fn is_due(&mut self, bytes: usize) -> bool {
+        self.added += bytes;
         self.added > self.until
     }
 
     /// Leaves out of what waits the changes that are overtaken, if there is much of it; the answer is how many copies were
     /// among them.
     pub(super) fn compact<R: Row>(&mut self, staged: &mut Staged<(u32, Change<R>)>) -> u64 {
-        let waiting = |staged: &Staged<(u32, Change<R>)>| staged.iter().map(|(_, change)| bytes(change)).sum();
+        let waiting = |staged: &Staged<(u32, Change<R>)>| staged.iter().map(|(_, change)| change.bytes()).sum();
         let (mut left, mut copies) = (waiting(staged), 0);
         if left > self.from {
             staged.rework(|rows| {
+                if rows.len() < 2 {
+                    return;
+                }
                 let mut changes: Vec<Change<R>> = rows.drain(..).map(|(_, change)| change).collect();
                 copies += compact(&mut changes);
                 rows.extend(changes.into_iter().map(|change| (place_of(&change), change)));
@@ -71,19 +74,6 @@ impl Compaction {
         self.until = self.from.max(left * 2);
         copies
     }
-}
-
-/// What a change has in memory, but for the other key of a key change.
-fn bytes<R: Row>(change: &Change<R>) -> usize {
-    let heap = match change {
-        Change::Row { key, body: Body::Put { row, .. }, .. } => R::key_heap_bytes(key) + row.heap_bytes(),
-        Change::Incremental { key, row, .. } | Change::Repair { key, row, .. } => {
-            R::key_heap_bytes(key) + row.heap_bytes()
-        }
-        Change::Row { key, .. } => R::key_heap_bytes(key),
-        Change::Truncate { .. } | Change::Due { .. } => 0,
-    };
-    size_of::<Change<R>>() + heap
 }
 
 /// Leaves out of the changes of one time what others have overtaken, and copies, which it counts.

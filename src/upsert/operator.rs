@@ -23,8 +23,8 @@ type Round = (Time, u32);
 pub(crate) trait UpsertMonitor: 'static {
     /// Copies of changes were left out.
     fn copies(&self, count: u64);
-    /// So many changes have come to the owner of their keys.
-    fn staged(&self, _changes: usize) {}
+    /// So many bytes of changes have come to the owner of their keys.
+    fn staged(&self, _bytes: usize) {}
     /// A value that Postgres did not send could not be found in a stored row. Told once, until the row is whole again.
     fn unresolved(&self, key: String, time: Time);
 }
@@ -70,8 +70,8 @@ pub(crate) fn upsert<'scope, R: Row>(
                     changes.for_each(|capability, data| {
                         lower(&mut row_capability, capability.retain_least(0));
                         lower(&mut forward_capability, capability.retain_least(1));
-                        upsert.monitor().staged(data.len());
-                        data.drain(..).for_each(|(change, time)| upsert.stage(change, time));
+                        let bytes = data.drain(..).map(|(change, time)| upsert.stage(change, time)).sum();
+                        upsert.monitor().staged(bytes);
                     });
                     forwarded.for_each(|capability, data| {
                         let capability = capability.retain_least(1);
@@ -152,8 +152,8 @@ fn upsert_whole<'scope, R: Row>(
         move |frontiers| {
             changes.for_each(|capability, data| {
                 lower(&mut held, capability.retain_least(0));
-                upsert.monitor().staged(data.len());
-                data.drain(..).for_each(|(change, time)| upsert.stage(change, time));
+                let bytes = data.drain(..).map(|(change, time)| upsert.stage(change, time)).sum();
+                upsert.monitor().staged(bytes);
             });
             let complete = frontiers.first().and_then(|frontier| frontier.frontier().first().copied());
             let mut out = Out::default();

@@ -100,8 +100,10 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         &self.monitor
     }
 
-    pub(super) fn stage(&mut self, change: Change<R>, time: Time) {
-        let due = self.compaction.is_due(&change);
+    /// Keeps a change for its time, and says how many bytes it has.
+    pub(super) fn stage(&mut self, change: Change<R>, time: Time) -> usize {
+        let bytes = change.bytes();
+        let due = self.compaction.is_due(bytes);
         self.staged.push(time, (place_of(&change), change));
         if due {
             let copies = self.compaction.compact(&mut self.staged);
@@ -109,6 +111,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
                 self.monitor.copies(copies);
             }
         }
+        bytes
     }
 
     pub(super) fn next_staged(&self) -> Option<Time> {

@@ -140,6 +140,7 @@ fn what_a_killed_run_left_goes_with_the_next_and_a_living_run_keeps_its_own() {
     let tight = Life { memory_budget: MIB, ..life(&log, &dir) };
     let mut stands = Life { stall_ms: 600_000, ..tight.clone() }.start();
     while is_empty(&dir) {
+        assert_eq!(stands.try_wait().unwrap(), None, "it makes a folder before it ends");
         sleep(Duration::from_millis(5));
     }
     assert!(tight.run().spilled > 0);

@@ -138,7 +138,7 @@ proptest! {
         let (all, copies_of_all) = fold(changes.clone());
         let (mut staged, mut compaction, mut copies) = (Staged::default(), Compaction::new(from), 0);
         for change in changes {
-            let due = compaction.is_due(&change);
+            let due = compaction.is_due(change.bytes());
             staged.push(1, (place_of(&change), change));
             if due {
                 copies += compaction.compact(&mut staged);
@@ -164,7 +164,7 @@ fn rows_that_are_written_over_and_over_take_no_more_room() {
     let (mut staged, mut compaction) = (Staged::default(), Compaction::new(10_000));
     for lsn in 1..100_000 {
         let change = update(lsn % 10, lsn);
-        let due = compaction.is_due(&change);
+        let due = compaction.is_due(change.bytes());
         staged.push(lsn % 3, (place_of(&change), change));
         if due {
             compaction.compact(&mut staged);
