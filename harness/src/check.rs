@@ -193,8 +193,9 @@ impl<I: Iterator<Item = (u64, Documents)>> Comparing<I> {
             }
         }
         self.compare_up_to(last)?;
-        // Above the last END nothing may have changed: no touch lies between it and the frontier.
-        if self.found == self.expected || self.compared == 0 {
+        // Above the last END nothing may have changed: no touch lies between it and the frontier. Nor does anything stand
+        // before the first state: what is expected then is nothing.
+        if self.found == self.expected {
             return Ok(());
         }
         Err(difference(last, &self.expected, &self.found))

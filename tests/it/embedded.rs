@@ -297,9 +297,10 @@ fn a_sink_that_panics_ends_a_run_that_would_not_end() {
 #[test]
 fn a_source_that_is_busy_settles() {
     let (mut shop, records) = Shop::new();
-    let run = engine(records).allow_partial_base(true).start(NullSink::default()).unwrap();
+    let run = engine(records).start(NullSink::default()).unwrap();
     let first = Lsn(end(1));
-    assert!(!run.wait_for_timeout(first, Duration::from_millis(1)).unwrap(), "nothing was pushed");
+    shop.snapshot("public.products", 0, json!({"sku": "ax"}), json!({"sku": "ax", "title": "Axe"}));
+    assert!(!run.wait_for_timeout(first, Duration::from_millis(1)).unwrap(), "no transaction was pushed");
     let pushing = std::thread::spawn(move || {
         // One partition alone shows anything, so that nothing is ever proven.
         while shop.commit(&[product("ax", "Axe")]) {

@@ -88,7 +88,8 @@ fn a_hostile_log_cannot_teach_for_ever() {
             Some((shape(&line, &[":1"]), line.clone()))
         });
     }
-    assert!((8..=64).contains(&learnt), "{learnt}");
+    // What costs something is tried once in some thousand lines in the end: the log may be another one by then.
+    assert!((8..=64 + 10_000 / 4_096).contains(&learnt), "{learnt}");
     assert_eq!(show(&mut shapes, "friendly", r#"{"a":1}"#, &["1"]), None);
     for round in 0..100 {
         let line = format!(r#"{{"restart {round}":true}}"#);
