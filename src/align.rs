@@ -38,6 +38,7 @@ use crate::envelope::{End, Origin, RunId};
 use crate::source::catalog::{Catalog, Partition};
 use crate::source::survey::Restarts;
 use crate::time::{Epoch, HYDRATION_END, Lsn, Time};
+use crate::txid::ByTxid;
 use base::Base;
 use dataflows::operators::Keys;
 use groups::Groups;
@@ -118,11 +119,11 @@ pub(crate) struct Aligner {
     /// Transactions whose END was read, by END.
     pending: BTreeMap<Lsn, Pending>,
     /// ENDs of `pending` by txid, in order.
-    ends: HashMap<u64, Vec<Lsn>, Keys>,
+    ends: ByTxid<Vec<Lsn>>,
     /// Receipts of transactions that have not closed.
     groups: Groups,
     /// ENDs at or below the base, by txid.
-    in_base: HashMap<u64, Lsn, Keys>,
+    in_base: ByTxid<Lsn>,
     /// The last closed END; zero before the first.
     closed: Lsn,
     greatest_end: Lsn,
@@ -158,9 +159,9 @@ impl Aligner {
             runs: HashMap::default(),
             base: Base::default(),
             pending: BTreeMap::new(),
-            ends: HashMap::default(),
+            ends: ByTxid::default(),
             groups: Groups::default(),
-            in_base: HashMap::default(),
+            in_base: ByTxid::default(),
             closed: Lsn(0),
             greatest_end: Lsn(0),
             last_end: Lsn(0),

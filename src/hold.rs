@@ -43,6 +43,7 @@ use crate::source::catalog::Partition;
 use crate::spill::{Share, Spill, SpillError, Store};
 use crate::status::{Counters, TableStatus};
 use crate::time::Lsn;
+use crate::txid::ByTxid;
 use closed::{Closed, Verdict};
 use dataflows::Row;
 use dataflows::operators::Keys;
@@ -111,7 +112,7 @@ pub(crate) struct Held<R: Row> {
     counters: Arc<Counters>,
     repair_delay_ms: i64,
     /// By transaction id; rows of its next life may be among them and are told apart by their LSN.
-    open: HashMap<u64, Waiting<Streamed<R>>, Keys>,
+    open: ByTxid<Waiting<Streamed<R>>>,
     initial: BTreeMap<Lsn, Waiting<Loaded<R>>>,
     incremental: Waiting<Snapshotted<R>>,
     /// Rows of incremental snapshots that a run delivered after it had resumed, until their partition is back where it was.
@@ -155,7 +156,7 @@ impl<R: Row> Held<R> {
             closed: Closed::default(),
             counters: Arc::clone(&status.status.counters),
             repair_delay_ms,
-            open: HashMap::default(),
+            open: ByTxid::default(),
             initial: BTreeMap::new(),
             incremental: Waiting::default(),
             rewound: HashMap::new(),

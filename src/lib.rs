@@ -61,6 +61,7 @@ mod source;
 mod spill;
 mod status;
 mod time;
+mod txid;
 mod upsert;
 mod worker;
 

@@ -250,7 +250,7 @@ macro_rules! row {
         }
 
         impl $crate::Row for $name {
-            type Key = ($($key_type),+);
+            type Key = $crate::row!(@key $($key_type),+);
 
             fn read_key(values: &mut [$crate::Value]) -> Result<Self::Key, $crate::BadValue> {
                 let mut values = values.iter_mut();
@@ -275,11 +275,17 @@ macro_rules! row {
             }
 
             fn key_heap_bytes(key: &Self::Key) -> usize {
-                let ($($key),+) = key;
-                0 $(+ $crate::ColumnValue::heap_bytes($key))+
+                $crate::row!(@key_heap_bytes key, $($key),+)
             }
         }
     };
+    (@key $type:ty) => { $type };
+    (@key $($type:ty),+) => { ($($type),+) };
+    (@key_heap_bytes $value:ident, $key:ident) => { $crate::ColumnValue::heap_bytes($value) };
+    (@key_heap_bytes $value:ident, $($key:ident),+) => {{
+        let ($($key),+) = $value;
+        0 $(+ $crate::ColumnValue::heap_bytes($key))+
+    }};
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $column:literal) => { $column };
     (@column $name:expr, $type:ty) => {
@@ -326,6 +332,7 @@ mod tests {
             changed.fill(&note(stored));
             assert_eq!((changed.is_whole(), changed.body), (true, expected));
         }
+        assert!(Note::table().may_omit);
     }
 
     #[test]

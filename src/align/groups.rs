@@ -4,14 +4,14 @@
 
 use super::transaction::Group;
 use crate::time::Lsn;
-use dataflows::operators::Keys;
-use std::collections::{BTreeSet, HashMap};
+use crate::txid::ByTxid;
+use std::collections::BTreeSet;
 
 /// The groups of rows of transactions that have not closed.
 #[derive(Default)]
 pub(super) struct Groups {
     /// Of each transaction id the groups, each with the previous END that its rows name: mostly one.
-    of: HashMap<u64, Vec<(Lsn, Group)>, Keys>,
+    of: ByTxid<Vec<(Lsn, Group)>>,
     /// Groups whose own END was not read, by the END before it.
     unended: BTreeSet<(Lsn, u64)>,
 }

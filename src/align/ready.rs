@@ -109,7 +109,8 @@ impl Aligner {
     /// A transaction before `pending` whose rows were read and whose END was not: the END it names, and its id. It ends
     /// right behind the END that it names, so it belongs before.
     pub(super) fn hole(&self, pending: &Pending) -> Option<(Lsn, u64)> {
-        let within = !(self.report.partial_base && self.closed == Lsn(0)) && !Mutant::PassOverHole.lives();
+        let before_all = self.report.partial_base && self.closed == Lsn(0);
+        let within = !(before_all || Mutant::PassOverHole.lives());
         let unended = self.groups.unended(self.floor(), self.closed == Lsn(0)).next()?;
         Some(unended).filter(|(previous, _)| within && *previous < pending.end.lsn)
     }

@@ -48,7 +48,8 @@ impl Settling {
         }
         let least = self.workers.values().min().copied().unwrap_or_default();
         let mut come = false;
-        while let Some(((_, ms), end)) = self.waiting.pop_front_if(|(moment, _)| *moment <= least) {
+        while let Some(&((_, ms), end)) = self.waiting.front().filter(|(moment, _)| *moment <= least) {
+            self.waiting.pop_front();
             self.passed.push_back((ms, end));
             come = true;
         }

@@ -4,6 +4,7 @@ use crate::align::Closing;
 use crate::envelope::{Op, Origin};
 use crate::source::catalog::Partition;
 use crate::time::Lsn;
+use crate::txid::ByTxid;
 use dataflows::operators::Keys;
 use std::collections::{HashMap, VecDeque};
 
@@ -37,7 +38,7 @@ pub(super) enum Verdict {
 /// Closed transactions, as far as the holder of one table's rows has been told of them.
 #[derive(Default)]
 pub(super) struct Closed {
-    ends: HashMap<u64, (Lsn, bool), Keys>,
+    ends: ByTxid<(Lsn, bool)>,
     /// The same in the order in which they were told, and some that were told again since.
     order: VecDeque<(Lsn, u64)>,
     /// The END of the table's last truncate.
