@@ -130,5 +130,5 @@ mod tests {
 }
 
 /// What the fuzz target `config` calls.
-#[cfg(feature = "fuzzing")]
+#[cfg(fuzzing)]
 pub(crate) use config::fuzzing::file as fuzz_config;

@@ -16,7 +16,7 @@ pub(crate) mod command;
 mod definition;
 mod file;
 mod flags;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod given;
 mod help;
