@@ -2,7 +2,11 @@
 #![no_main]
 #![expect(dead_code, reason = "of the command only its configuration is tried")]
 
-#[path = "../../src/cli.rs"]
-mod cli;
+#[path = "../../src"]
+mod src {
+    pub(crate) mod cli;
+}
+
+use src::cli;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cli::fuzz_config(bytes));
