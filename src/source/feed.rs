@@ -192,16 +192,18 @@ pub(crate) fn start(input: Input, catalog: &Catalog, decoders: usize, workers: u
             outlets.push(Outlet { channel: Some(channel), reader: Arc::clone(reader) });
         }
         let catalog = catalog.clone();
-        spawn(format!("decoder-{number}"), &panic, move || decode_all(catalog, &piece_out, &outlets))?;
+        spawn(format!("decoder-{number}"), &panic, move || decode_all(&catalog, &piece_out, &outlets))?;
     }
-    spawn("reader".to_owned(), &panic, move || read_all(input, &pieces))?;
+    let mut input = Some(input);
+    let read = move || input.take().into_iter().for_each(|input| read_all(input, &pieces));
+    spawn("reader".to_owned(), &panic, read)?;
     Ok(inlets)
 }
 
-/// Starts a thread whose panic is told.
-fn spawn(name: String, panic: &Panic, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+/// Starts a thread whose panic is told. The channels that `work` owns close after that: it is only borrowed.
+fn spawn(name: String, panic: &Panic, mut work: impl FnMut() + Send + 'static) -> Result<(), Error> {
     let panic = Arc::clone(panic);
-    let started = thread::Builder::new().name(name).spawn(move || telling(&panic, work));
+    let started = thread::Builder::new().name(name).spawn(move || telling(&panic, &mut work));
     started.map(drop).map_err(|error| Error::Worker(format!("no thread can be started: {error}")))
 }
 
@@ -232,7 +234,7 @@ fn read_all(input: Input, pieces: &[Sender<Feed<Piece>>]) {
     }
 }
 
-fn decode_all(catalog: Catalog, pieces: &Receiver<Feed<Piece>>, outlets: &[Outlet]) {
+fn decode_all(catalog: &Catalog, pieces: &Receiver<Feed<Piece>>, outlets: &[Outlet]) {
     let mut decoder = Decoder::new(catalog.clone());
     let send_all = |last: &dyn Fn() -> Feed<Chunk>| {
         outlets.iter().for_each(|outlet| {
@@ -243,10 +245,10 @@ fn decode_all(catalog: Catalog, pieces: &Receiver<Feed<Piece>>, outlets: &[Outle
         match piece {
             Feed::Part(piece) => {
                 let chunks = match piece {
-                    Piece::Lines(block) => decode(&catalog, &mut decoder, &block, outlets.len()),
+                    Piece::Lines(block) => decode(catalog, &mut decoder, &block, outlets.len()),
                     Piece::Records { records, bytes_read, all_read } => {
-                        let chunks = chunks(&catalog, outlets.len(), bytes_read, all_read);
-                        decode_records(&catalog, &mut decoder, &records, chunks)
+                        let chunks = chunks(catalog, outlets.len(), bytes_read, all_read);
+                        decode_records(catalog, &mut decoder, &records, chunks)
                     }
                 };
                 let send = |sent, (outlet, chunk): (&Outlet, Chunk)| outlet.send(Feed::Part(chunk)) && sent;

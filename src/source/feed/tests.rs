@@ -39,7 +39,7 @@ fn behind_a_decoder(pieces: Vec<Feed<Piece>>) -> Inlet {
     let (blocks_in, blocks) = queue(ROOM);
     pieces.into_iter().for_each(|piece| assert!(blocks_in.send(piece).is_ok()));
     drop(blocks_in);
-    decode_all(catalog(), &blocks, &[outlet]);
+    decode_all(&catalog(), &blocks, &[outlet]);
     inlet
 }
 
