@@ -26,6 +26,10 @@ const BASE: Time = 1 << 24;
 const PACED_BATCH: u64 = 20;
 const SECONDS: f64 = 10.0;
 
+// That of the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let rows = std::env::var("DELTAIC_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(560_000);
     fill(rows);

@@ -37,6 +37,10 @@ const PEERS: [(&str, f64); 4] = [
     ("Flink SQL, 2.24 M rows", 7_200.0),
 ];
 
+// That of the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let rows = std::env::var("DELTAIC_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(560_000);
     let log = log(rows);

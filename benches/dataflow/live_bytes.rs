@@ -5,7 +5,8 @@
 
 #![expect(unsafe_code, reason = "an allocator cannot be written without")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use mimalloc::MiMalloc;
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
@@ -21,7 +22,7 @@ pub(crate) fn live_bytes() -> i64 {
     LIVE.load(Relaxed)
 }
 
-/// The system's allocator, with a count.
+/// The allocator of the command, with a count.
 pub(crate) struct Counting;
 
 fn note(comes: usize, goes: usize) {
@@ -34,30 +35,30 @@ fn taken(size: usize) -> i64 {
     if size == 0 { 0 } else { (size.saturating_add(8 + 15) as i64 & !15).max(32) }
 }
 
-// SAFETY: every function is that of the system's allocator, called with the very arguments; to count is to add to an atomic
+// SAFETY: every function is that of `MiMalloc`, called with the very arguments; to count is to add to an atomic
 // number, which allocates nothing and cannot panic.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size(), 0);
         // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is the same.
-        unsafe { System.alloc(layout) }
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note(layout.size(), 0);
         // SAFETY: as `alloc`.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { MiMalloc.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size, layout.size());
-        // SAFETY: the block came from `System` with this layout, and the caller keeps the contract for `size`.
-        unsafe { System.realloc(block, layout, size) }
+        // SAFETY: the block came from `MiMalloc` with this layout, and the caller keeps the contract for `size`.
+        unsafe { MiMalloc.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         note(0, layout.size());
-        // SAFETY: the block came from `System` with this layout, and the caller gives it up.
-        unsafe { System.dealloc(block, layout) }
+        // SAFETY: the block came from `MiMalloc` with this layout, and the caller gives it up.
+        unsafe { MiMalloc.dealloc(block, layout) }
     }
 }

@@ -10,7 +10,8 @@
 //!
 //! CPU seconds are user and system time of the whole process, each program in a process of its own; decoding, and making the
 //! log, are done before the clock starts. A figure by rows per step is the median of `DELTAIC_BENCH_RUNS` runs (default 3), in
-//! which the programs take turns. `DELTAIC_BENCH_CONVERSATIONS` sets the size (default 100,000: 610,000 rows, then 780,000 changes).
+//! which the programs take turns. `DELTAIC_BENCH_CONVERSATIONS` sets the size (default 500,000: 3,050,000 rows, then 3,900,000
+//! changes, so that neither program's tables fit into a processor's cache).
 
 #![expect(clippy::print_stdout, reason = "a bench that prints its figures")]
 
@@ -46,7 +47,7 @@ fn main() {
 
 /// Rows per CPU second, for steps of every size.
 fn against_the_baseline() {
-    let conversations = setting("DELTAIC_BENCH_CONVERSATIONS", 100_000);
+    let conversations = setting("DELTAIC_BENCH_CONVERSATIONS", 500_000);
     let course = Course::whole(conversations);
     let size = conversations.to_string();
     let runs = setting("DELTAIC_BENCH_RUNS", 3).max(1);
