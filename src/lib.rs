@@ -78,6 +78,8 @@ pub use sink::{
     LatestSnapshot, NullSink, Sink, SinkError, TantivySink, Touch,
 };
 pub use source::Location;
+#[cfg(feature = "kafka")]
+pub use source::kafka::{Kafka, KafkaError, KafkaStart};
 pub use source::kcat::BadLine;
 pub use source::log::{LogError, LogInput};
 pub use source::records::{Next, Record, RecordReceiver, RecordSender, RunEnded, Source, SourceError, record_channel};

@@ -8,6 +8,8 @@
 pub(crate) mod catalog;
 pub(crate) mod feed;
 pub(crate) mod input;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 pub(crate) mod kcat;
 pub(crate) mod log;
 pub(crate) mod offsets;

@@ -1,0 +1,72 @@
+//! What ends a run that reads from Kafka, by what its user must do.
+
+/// Why topics in Kafka cannot be read, or not any further.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KafkaError {
+    /// Correct or leave out the property.
+    #[error("Kafka property `{name}`: {problem}")]
+    Property {
+        /// The property.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The brokers refuse us.
+    #[error("Kafka refuses access: {reason}; see to the credentials (`sasl.*`, `ssl.*`) and to what they may read")]
+    Denied {
+        /// What the brokers say.
+        reason: String,
+    },
+    /// Make a topic of one partition, by `topic.creation.*` in the connector.
+    #[error(
+        "topic {topic} has {partitions} partitions: it must have exactly one, or the order of transactions is lost; make it anew with one (topic.creation.GROUP.partitions=1 in the connector)"
+    )]
+    TransactionPartitions {
+        /// The transaction topic.
+        topic: String,
+        /// How many partitions it has.
+        partitions: u32,
+    },
+    /// Records were removed before they were read.
+    #[error(
+        "topic {topic}, partition {partition}: offset {position}, to go on from, is gone; the first there is is {first}. Retention has removed records that were not read yet: start again, with a snapshot by a signal if the first one is gone too, and keep records for longer (retention.ms)"
+    )]
+    Expired {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where reading was to go on.
+        position: u64,
+        /// The first offset there is.
+        first: u64,
+    },
+    /// The topic is another one than before.
+    #[error(
+        "topic {topic} was made anew while it was read: partition {partition} was read up to offset {position} and ends at {end} now; start again, so that it is read from its beginning"
+    )]
+    Recreated {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// How far it had been read.
+        position: u64,
+        /// Where it ends now.
+        end: u64,
+    },
+    /// Compaction removes rows of transactions.
+    #[error(
+        "topic {topic} is compacted (cleanup.policy={policy}): rows of older transactions are removed, and what they left cannot be told; set cleanup.policy=delete for it"
+    )]
+    Compacted {
+        /// The topic.
+        topic: String,
+        /// Its `cleanup.policy`.
+        policy: String,
+    },
+    /// The client gave up.
+    #[error("the Kafka client failed: {0}")]
+    Client(String),
+}
