@@ -17,6 +17,7 @@
 //! This folder is pure but for `operator`, which runs it inside timely: facts in, closings out, no dataflow, no clock.
 
 mod base;
+mod ends;
 mod error;
 mod groups;
 mod operator;
@@ -35,12 +36,14 @@ pub(crate) use report::AlignReport;
 pub use report::OpenTransaction;
 
 use crate::envelope::{End, Origin, RunId};
+use crate::source::Mark;
 use crate::source::catalog::{Catalog, Partition};
 use crate::source::survey::Restarts;
 use crate::time::{Epoch, HYDRATION_END, Lsn, Time};
 use crate::txid::ByTxid;
 use base::Base;
 use dataflows::operators::Keys;
+use ends::Ends;
 use groups::Groups;
 use partitions::Partitions;
 use ready::ClosedBy;
@@ -54,8 +57,8 @@ use transaction::Pending;
 pub(crate) enum Fact {
     /// A record.
     Record { partition: Partition, kind: FactKind },
-    /// This one `of` all workers has read all there is up to the byte `at`, where the log ended at `ms` milliseconds.
-    AllRead { worker: usize, of: usize, at: u64, ms: u64 },
+    /// This one `of` all workers has come to a mark, behind the byte `at`.
+    Mark { worker: usize, of: usize, at: u64, mark: Mark },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -136,6 +139,7 @@ pub(crate) struct Aligner {
     /// The whole log was read.
     at_end: bool,
     settling: Settling,
+    looked_up: Ends,
     /// Counts are believed where no row shows that the connector went past them.
     tail_believed: bool,
     /// Everything up to `until` was closed.
@@ -169,6 +173,7 @@ impl Aligner {
             repairs_until_ms: None,
             at_end: false,
             settling: Settling::default(),
+            looked_up: Ends::default(),
             tail_believed: false,
             until_reached: false,
             report: AlignReport::default(),
@@ -191,10 +196,8 @@ impl Aligner {
     pub(crate) fn note(&mut self, fact: Fact, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
         let (partition, kind) = match fact {
             Fact::Record { partition, kind } => (partition, kind),
-            Fact::AllRead { worker, of, at, ms } => {
-                if self.settling.note(worker, of, at, ms, self.greatest_end, self.options.settle_ms) {
-                    self.tail_believed = self.believe_the_tail();
-                }
+            Fact::Mark { worker, of, at, mark } => {
+                self.note_mark(worker, of, at, mark);
                 return Ok(());
             }
         };
@@ -245,6 +248,31 @@ impl Aligner {
             }
         }
         Ok(())
+    }
+
+    fn note_mark(&mut self, worker: usize, of: usize, at: u64, mark: Mark) {
+        match mark {
+            Mark::Partition { partition, first } => self.partitions.begin(partition, first),
+            Mark::Asked { look_up } => {
+                let reads_ends = Partition { table: Catalog::TRANSACTIONS, number: 0 }.worker(of) == worker;
+                if reads_ends {
+                    self.looked_up.asked(look_up, self.greatest_end);
+                }
+            }
+            Mark::AllRead { ms } => self.settle(worker, of, at, ms),
+            Mark::Reached { look_up, ms } => {
+                if self.looked_up.reached(worker, of, look_up) {
+                    self.base.rest(ms, self.options.settle_ms);
+                }
+                self.settle(worker, of, at, ms);
+            }
+        }
+    }
+
+    fn settle(&mut self, worker: usize, of: usize, at: u64, ms: u64) {
+        if self.settling.note(worker, of, at, ms, self.greatest_end, self.options.settle_ms) {
+            self.tail_believed = self.believe_the_tail();
+        }
     }
 
     fn note_run(&mut self, run: RunId, start: RunStart) {
@@ -345,12 +373,17 @@ impl Aligner {
 
     fn publish_base(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<bool, AlignError> {
         let vouched = self.base.vouched(&self.options, self.settling.upto());
+        let rests = self.base.rests();
         let silent = match self.partitions.silent() {
-            Some(silent) if silent.is_empty() || self.at_end || vouched => silent,
+            Some(silent) if silent.is_empty() || self.at_end || vouched || rests => silent,
             // Of a table nobody knows how many partitions it has.
             None if vouched => Vec::new(),
             _ => return Ok(false),
         };
+        // Which partitions there are is still to be said.
+        if !self.partitions.any() && !self.at_end && !vouched {
+            return Ok(false);
+        }
         let names = |partitions: Vec<Partition>| {
             partitions.iter().map(|p| format!("{}/{}", self.table_name(p.table), p.number)).collect()
         };
@@ -359,7 +392,7 @@ impl Aligner {
         if self.base.attempted() && !whole && !self.options.snapshot_complete {
             return Err(AlignError::SnapshotBeheaded { partitions: names(beheaded) });
         }
-        let Some(base) = self.base.decide(&self.options, silent.is_empty(), whole) else {
+        let Some(base) = self.base.decide(&self.options, silent.is_empty() || rests, whole) else {
             return Err(AlignError::SnapshotNotProven { partitions: names(silent) });
         };
         let (lsn, partial) = base?;

@@ -19,6 +19,8 @@ use crate::sink::{Ack, ForEach, Identity, Sink, SinkError, Touch};
 use crate::source::catalog::Catalog;
 use crate::source::feed;
 use crate::source::input::Input;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::{Kafka, KafkaReader};
 use crate::source::log::{self, LogReader, Tailing};
 use crate::source::records::Source;
 use crate::spill::{Spill, SpillOptions};
@@ -41,6 +43,8 @@ pub(crate) const BATCHES: Bound = Bound { items: 4, bytes: 64 << 20 };
 enum Reads {
     Log(Log),
     Source(Box<dyn Source>),
+    #[cfg(feature = "kafka")]
+    Kafka(Kafka),
 }
 
 /// A view over its input, ready to run.
@@ -71,6 +75,12 @@ impl<V: View> Engine<V> {
     /// [settled](Report::settled).
     pub fn live(view: V, source: impl Source + 'static) -> Engine<V> {
         Engine::new(view, Reads::Source(Box::new(source)))
+    }
+
+    /// `view` over the topics of a Debezium connector in Kafka, until the run is stopped. Needs a [`prefix`](Self::prefix).
+    #[cfg(feature = "kafka")]
+    pub fn kafka(view: V, kafka: Kafka) -> Engine<V> {
+        Engine::new(view, Reads::Kafka(kafka))
     }
 
     fn new(view: V, reads: Reads) -> Engine<V> {
@@ -166,7 +176,7 @@ impl<V: View> Engine<V> {
     pub fn handle(&self) -> RunHandle {
         let bytes = match &self.reads {
             Reads::Log(log) if !log.follow => log::total_bytes(&log.inputs),
-            Reads::Log(_) | Reads::Source(_) => None,
+            _ => None,
         };
         RunHandle::new(Arc::clone(&self.status.0), bytes)
     }
@@ -215,7 +225,7 @@ impl<V: View> Engine<V> {
         status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));
         // However it ends, by a panic of the sink too, the threads then find that it is over and stop.
         let over = StopOnDrop(status);
-        let inlets = feed::start(reads.input(&options, status), &catalog, workers, workers)?;
+        let inlets = feed::start(reads.input(&options, &prefix, &catalog, status), &catalog, workers, workers)?;
         let (batches_in, batches) = queue(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
         // A panic drops the guards, which wait for the workers: these must have been told before.
@@ -289,14 +299,16 @@ impl Reads {
         match self {
             Reads::Log(log) => format!("{:?}", log.inputs),
             Reads::Source(_) => "records of a source".to_owned(),
+            #[cfg(feature = "kafka")]
+            Reads::Kafka(kafka) => format!("{kafka:?}"),
         }
     }
 
     /// The same, as it is to be read.
-    fn input(self, options: &EngineOptions, status: &Arc<Status>) -> Input {
-        let status = Arc::clone(status);
+    fn input(self, options: &EngineOptions, prefix: &str, catalog: &Catalog, status: &Arc<Status>) -> Input {
+        let stopped = Arc::clone(status);
         let settle = Some(Duration::from_millis(options.settle_ms)).filter(|settle| !settle.is_zero());
-        let tailing = Tailing { settle, goes_on: Box::new(move || !status.is_stopped()) };
+        let tailing = Tailing { settle, goes_on: Box::new(move || !stopped.is_stopped()) };
         match self {
             Reads::Log(Log { inputs, follow, block_bytes }) => Input::Log(LogReader {
                 inputs,
@@ -304,6 +316,16 @@ impl Reads {
                 tailing: Some(tailing).filter(|_| follow),
             }),
             Reads::Source(source) => Input::Source { source, tailing },
+            #[cfg(feature = "kafka")]
+            Reads::Kafka(kafka) => Input::Kafka(KafkaReader {
+                kafka,
+                prefix: prefix.to_owned(),
+                catalog: catalog.clone(),
+                tailing,
+                status: Arc::clone(status),
+                may_be_beheaded: options.allow_partial_base || options.snapshot_complete,
+                to_the_end: false,
+            }),
         }
     }
 }

@@ -3,6 +3,8 @@
 use crate::align::AlignError;
 use crate::envelope::BadRecord;
 use crate::sink::SinkError;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::KafkaError;
 use crate::source::log::LogError;
 use crate::spill::SpillError;
 use crate::time::Lsn;
@@ -25,6 +27,10 @@ pub enum Error {
     /// The source of records failed; what it said.
     #[error("the source of records failed: {0}")]
     Source(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// Topics in Kafka cannot be read.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
     /// Give the log in order.
     #[error(
         "topic {topic}, partition {partition}: offset {offset} comes after offset {after}; give the parts of a log in their order"

@@ -13,13 +13,28 @@ pub(crate) mod kafka;
 pub(crate) mod kcat;
 pub(crate) mod log;
 pub(crate) mod offsets;
+pub(crate) mod packed;
 pub(crate) mod reader;
 pub(crate) mod records;
 pub(crate) mod shape;
 pub(crate) mod survey;
 
+use catalog::Partition;
 use std::borrow::Cow;
 use std::fmt;
+
+/// What is known at a place of the input, beside its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Mark {
+    /// All there is was read, at so many milliseconds.
+    AllRead { ms: u64 },
+    /// A partition is read, from this offset on.
+    Partition { partition: Partition, first: u64 },
+    /// Where the partitions end is looked up now, for the n-th time.
+    Asked { look_up: u64 },
+    /// Everything up to those ends was read, at so many milliseconds.
+    Reached { look_up: u64, ms: u64 },
+}
 
 /// A record as its topic holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

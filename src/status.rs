@@ -125,6 +125,15 @@ pub(crate) struct Status {
     held: OnceLock<Lsn>,
     /// What the sink was given.
     pub(crate) given: Given,
+    /// Why nothing is read for the moment, and which topics are missing.
+    waits: Mutex<Waits>,
+}
+
+/// What a source waits for.
+#[derive(Default)]
+struct Waits {
+    brokers: Option<String>,
+    topics: String,
 }
 
 /// A poisoned lock is a panic of another thread, which ends the run by itself.
@@ -136,6 +145,29 @@ impl Status {
     /// Says what is done with bad records.
     pub(crate) fn refuse_by(&self, on_bad_record: OnBadRecord) {
         *lock(&self.dead_letters) = DeadLetters::new(on_bad_record);
+    }
+
+    /// Says why the source gives nothing for the moment, or that it does again.
+    pub(crate) fn source_waits(&self, why: Option<String>) {
+        let mut waits = lock(&self.waits);
+        match (&waits.brokers, &why) {
+            (None, Some(why)) => tracing::warn!("the source pauses: {why}"),
+            (Some(_), None) => tracing::info!("the source goes on"),
+            _ => {}
+        }
+        waits.brokers = why;
+    }
+
+    /// Says which topics are missing.
+    pub(crate) fn topics_missing(&self, topics: String) {
+        lock(&self.waits).topics = topics;
+    }
+
+    /// What the source waits for, if it does.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        let waits = lock(&self.waits);
+        let topics = (!waits.topics.is_empty()).then(|| format!("missing topics: {}", waits.topics));
+        waits.brokers.clone().or(topics)
     }
 
     /// Nothing more is to be read.

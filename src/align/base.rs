@@ -25,6 +25,11 @@ pub(super) struct Base {
     loads: Time,
     /// The attempt of which rows were let in.
     loaded: Option<Lsn>,
+    /// Rows of attempts that were read, in all.
+    read: u64,
+    /// When all there was had been read, in milliseconds, with so many rows read: the first such moment with that number.
+    rest: Option<(u64, u64)>,
+    rests: bool,
 }
 
 impl Base {
@@ -49,6 +54,7 @@ impl Base {
         if let Some(base) = self.published {
             return if attempt > base { Err(AlignError::NewBase { base, snapshot: attempt }) } else { Ok(None) };
         }
+        self.read += 1;
         if self.attempt < Some(attempt) && !(Mutant::FirstSnapshot.lives() && self.attempt.is_some()) {
             (self.attempt, self.last, self.rows) = (Some(attempt), false, 0);
         }
@@ -63,6 +69,26 @@ impl Base {
         self.loads += 1;
         let reset = self.reset(attempt);
         Ok(Some(Closing::Load { snapshot: attempt, reset }))
+    }
+
+    /// All there is was read. Rows of the snapshot may stand behind its last one, in other partitions, and come later than it;
+    /// but not `settle_ms` after it and all others (unless that is zero, and they may for ever).
+    pub(super) fn rest(&mut self, ms: u64, settle_ms: u64) {
+        if !(self.last || self.stream) {
+            return;
+        }
+        let (since, read) = self.rest.unwrap_or((ms, self.read));
+        if read != self.read {
+            self.rest = Some((ms, self.read));
+            return;
+        }
+        self.rest = Some((since, read));
+        self.rests |= settle_ms > 0 && ms.saturating_sub(since) >= settle_ms;
+    }
+
+    /// Whether the snapshot is complete as far as time can tell.
+    pub(super) fn rests(&self) -> bool {
+        self.rests
     }
 
     fn reset(&mut self, attempt: Lsn) -> bool {

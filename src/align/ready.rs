@@ -23,6 +23,9 @@
 //!
 //! A log that is followed has no end. What is *settled* in it (`settling`) is judged by what was read, as at the end of a
 //! log: that is likely and not proven, and what closes so is counted apart.
+//!
+//! Where the ends of partitions can be looked up (`ends`), as in Kafka, there is no front and no tail: once everything was
+//! read that was written before an END, only signs are left to doubt its counts for.
 
 use super::transaction::Pending;
 use super::{AlignError, Aligner, RunStart};
@@ -88,7 +91,8 @@ impl Aligner {
             by = ClosedBy::Progress;
         }
         // Nothing but time speaks for counts where nothing is known beforehand.
-        if by == ClosedBy::Counts && matches!(self.restarts, Restarts::Unknown) && !self.at_end {
+        let alone = matches!(self.restarts, Restarts::Unknown) && !self.at_end && !self.read_to_the_ends(pending);
+        if by == ClosedBy::Counts && alone {
             by = if self.passed_everywhere(pending) { ClosedBy::Progress } else { ClosedBy::Settled };
         }
         Ok(Some(by))
@@ -128,12 +132,20 @@ impl Aligner {
         if self.bears_signs(pending) {
             return Some(Doubt::Signs);
         }
+        if self.read_to_the_ends(pending) {
+            return None;
+        }
         if self.in_front(pending, before) {
             let unknown = matches!(self.restarts, Restarts::Unknown) && !self.all_read(pending);
             return Some(if unknown { Doubt::Unknown } else { Doubt::Restart });
         }
         let believed = self.tail_believed && self.all_read(pending);
         (self.in_tail(pending) && !believed).then_some(Doubt::Tail)
+    }
+
+    /// Whether everything was read that was written before its END: if a connector was restarted inside of it, it bears signs.
+    fn read_to_the_ends(&self, pending: &Pending) -> bool {
+        self.looked_up.upto().is_some_and(|upto| pending.end.lsn <= upto)
     }
 
     fn bears_signs(&self, pending: &Pending) -> bool {
@@ -181,7 +193,9 @@ impl Aligner {
             Some(RunStart::After(first)) => *first < previous || (previous == Lsn(0) && self.restarts.none()),
             None => false,
         };
-        started_before && group.complete(table, count)
+        // What a run wrote of it before must not have been cut off.
+        let all_there = || self.read_to_the_ends(pending) && self.partitions.beheaded().is_empty();
+        (started_before || all_there()) && group.complete(table, count)
     }
 
     fn passed_everywhere(&self, pending: &Pending) -> bool {

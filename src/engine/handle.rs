@@ -59,6 +59,11 @@ impl RunHandle {
         self.status.interrupt();
     }
 
+    /// What the source waits for, if it gives nothing for the moment: brokers that are away, topics that are missing.
+    pub fn waits_for(&self) -> Option<String> {
+        self.status.waits_for()
+    }
+
     /// How far the run is.
     pub fn progress(&self) -> Progress {
         let align = self.status.align();

@@ -27,6 +27,14 @@ pub(super) fn look<V: View>(view: &V, reads: &Reads, options: &EngineOptions) ->
     }
     match reads {
         Reads::Source(_) => unseen(view, options, "a source of records", false),
+        #[cfg(feature = "kafka")]
+        Reads::Kafka(kafka) => {
+            let known = unseen(view, options, "Kafka", false)?;
+            // There is none until the brokers have said so.
+            let partitions = Some(vec![0; known.catalog.codecs.len()]);
+            let catalog = known.catalog.renamed(&kafka.topics, kafka.transaction_topic.as_deref());
+            Ok(Known { catalog, partitions, ..known })
+        }
         Reads::Log(log) if log.follow => unseen(view, options, "a log that is followed", true),
         Reads::Log(log) if log.inputs.contains(&LogInput::Stdin) => unseen(view, options, "standard input", false),
         Reads::Log(log) => looked_at(view, &log.inputs, options),

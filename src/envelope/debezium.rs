@@ -14,11 +14,12 @@ mod transaction;
 use super::codec::{RowBuffer, Values};
 use super::{BadReason, BadRecord, Envelope, Op, Origin, RunId};
 use crate::source::catalog::{Catalog, Partition, Topic};
+use crate::source::packed::PackedRecord;
 use crate::source::shape::Shapes;
 use crate::source::{Location, SourceRecord};
 use change::PayloadSeed;
 use columns::{Cells, read_key};
-use learnt::{Fitted, Learnt, learn};
+use learnt::{Fitted, Learnt, learn_line, learn_packed};
 use parse::{framed, parse_seed};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -53,16 +54,41 @@ impl Decoder {
         buffers: impl FnOnce(Partition) -> Option<&'b mut [Box<dyn RowBuffer>]>,
     ) -> Option<(Partition, u64, Envelope)> {
         let (learnt, fillings) = self.shapes.fit(line)?;
-        let fitted = Fitted { line, fillings };
+        let fitted = Fitted { line, fillings, quoted: true };
         let (partition, offset) = learnt.place(fitted)?;
         let cells = (&mut self.key, &mut self.after);
         let envelope = learnt.envelope(fitted, &self.catalog, cells, buffers(partition)?)?;
         Some((partition, offset, envelope))
     }
 
+    /// The same for a record that never was a line.
+    pub(crate) fn packed_by_shape(
+        &mut self,
+        packed: PackedRecord<'_>,
+        topic: Topic,
+        buffers: &mut [Box<dyn RowBuffer>],
+    ) -> Option<Envelope> {
+        let line = packed.text();
+        let (learnt, fillings) = self.shapes.fit(line)?;
+        debug_assert_eq!(learnt.topic(), topic, "a text begins with its topic");
+        let fitted = Fitted { line, fillings, quoted: false };
+        learnt.envelope(fitted, &self.catalog, (&mut self.key, &mut self.after), buffers)
+    }
+
+    /// Learns the shape of a record that no known shape fits, from what [`decode`](Decoder::decode) made of it.
+    pub(crate) fn learn_packed(
+        &mut self,
+        packed: PackedRecord<'_>,
+        record: &SourceRecord<'_>,
+        topic: Topic,
+        envelope: &Envelope,
+    ) {
+        self.shapes.learn(topic, || learn_packed(packed, record, topic, envelope, &self.catalog));
+    }
+
     /// Learns the shape of a line that no known shape fits, from what [`decode`](Decoder::decode) made of it.
     pub(crate) fn learn(&mut self, line: &[u8], record: &SourceRecord<'_>, topic: Topic, envelope: &Envelope) {
-        self.shapes.learn(topic, || learn(line, record, topic, envelope, &self.catalog));
+        self.shapes.learn(topic, || learn_line(line, record, topic, envelope, &self.catalog));
     }
 
     /// Decodes a record; a row is appended to the buffer of its table in `buffers`.

@@ -1,6 +1,8 @@
 //! The topics of a source: which carries which table, which carries the transactions.
 
 use crate::envelope::Codec;
+#[cfg(feature = "kafka")]
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a topic is to the engine.
@@ -46,6 +48,15 @@ impl Catalog {
     pub(crate) fn new(prefix: &str, codecs: Vec<Codec>) -> Catalog {
         let topics = codecs.iter().map(|codec| format!("{prefix}.{}", codec.table.name)).collect();
         Catalog { codecs: codecs.into(), topics, transactions: format!("{prefix}.transaction").into() }
+    }
+
+    /// The same, but for the topics that have another name, by their tables' names, and that of transactions.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn renamed(self, topics: &BTreeMap<String, String>, transactions: Option<&str>) -> Catalog {
+        let named = self.codecs.iter().zip(self.topics.iter());
+        let topics = named.map(|(codec, topic)| topics.get(&codec.table.name).unwrap_or(topic).clone()).collect();
+        let transactions = transactions.map_or(self.transactions, Arc::from);
+        Catalog { codecs: self.codecs, topics, transactions }
     }
 
     /// What the topic called `name` is.

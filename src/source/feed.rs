@@ -25,7 +25,8 @@ use super::catalog::{Catalog, Partition, Topic};
 use super::input::{Input, InputError, Piece};
 use super::kcat::{self, BadLine};
 use super::log::{Block, lines};
-use super::records::Record;
+use super::packed::{Packed, PackedRecord};
+use super::Mark;
 use crate::envelope::{BadRecord, Decoder, Envelope, RowBuffer};
 use crate::error::{Error, panic_message};
 use crate::queue::{Bound, Empty, Receiver, Sender, Weight, queue};
@@ -55,8 +56,8 @@ pub(crate) struct Chunk {
     pub(crate) bytes_read: u64,
     /// Whether the log stopped inside a line behind this block.
     pub(crate) cut: bool,
-    /// All there is was read before this chunk, which is empty, at so many milliseconds.
-    pub(crate) all_read: Option<u64>,
+    /// What is known behind these events.
+    pub(crate) marks: Vec<Mark>,
     /// Bytes of the text that it was made of, as far as they are this worker's share.
     bytes: usize,
 }
@@ -246,8 +247,8 @@ fn decode_all(catalog: &Catalog, pieces: &Receiver<Feed<Piece>>, outlets: &[Outl
             Feed::Part(piece) => {
                 let chunks = match piece {
                     Piece::Lines(block) => decode(catalog, &mut decoder, &block, outlets.len()),
-                    Piece::Records { records, bytes_read, all_read } => {
-                        let chunks = chunks(catalog, outlets.len(), bytes_read, all_read);
+                    Piece::Records { records, bytes_read, marks } => {
+                        let chunks = chunks(catalog, outlets.len(), bytes_read, &marks);
                         decode_records(catalog, &mut decoder, &records, chunks)
                     }
                 };
@@ -263,14 +264,14 @@ fn decode_all(catalog: &Catalog, pieces: &Receiver<Feed<Piece>>, outlets: &[Outl
 }
 
 /// An empty chunk for each worker.
-fn chunks(catalog: &Catalog, workers: usize, bytes_read: u64, all_read: Option<u64>) -> Vec<Chunk> {
+fn chunks(catalog: &Catalog, workers: usize, bytes_read: u64, marks: &[Mark]) -> Vec<Chunk> {
     let chunk = |_| Chunk {
         events: Vec::new(),
         buffers: catalog.codecs.iter().map(|codec| codec.buffer()).collect(),
         records: 0,
         bytes_read,
         cut: false,
-        all_read,
+        marks: marks.to_vec(),
         bytes: 0,
     };
     (0..workers).map(chunk).collect()
@@ -278,7 +279,8 @@ fn chunks(catalog: &Catalog, workers: usize, bytes_read: u64, all_read: Option<u
 
 /// Decodes a block into one chunk for each worker.
 pub(crate) fn decode(catalog: &Catalog, decoder: &mut Decoder, block: &Block, workers: usize) -> Vec<Chunk> {
-    let mut chunks = chunks(catalog, workers, block.bytes_read, block.all_read);
+    let marks: Vec<Mark> = block.all_read.map(|ms| Mark::AllRead { ms }).into_iter().collect();
+    let mut chunks = chunks(catalog, workers, block.bytes_read, &marks);
     for chunk in &mut chunks {
         (chunk.cut, chunk.bytes) = (block.cut, block.lines.len() / workers);
         // Most lines are longer than that; shorter ones make it grow.
@@ -344,36 +346,62 @@ fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &m
 }
 
 /// Decodes records that never were lines into the chunks of their workers.
-fn decode_records(catalog: &Catalog, decoder: &mut Decoder, records: &[Record], mut chunks: Vec<Chunk>) -> Vec<Chunk> {
+fn decode_records(catalog: &Catalog, decoder: &mut Decoder, records: &Packed, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
+    let workers = chunks.len();
     if let Some(chunk) = chunks.first_mut() {
         chunk.records = records.len() as u64;
     }
-    for record in records {
-        let topic = catalog.topic(&record.topic);
-        let (partition, body) = match kcat::possible(u64::from(record.partition)) {
-            Some(number) => {
-                let Some(partition) = Catalog::partition(topic, number) else { continue };
-                let worker = partition.worker(chunks.len());
-                let Some(chunk) = chunks.get_mut(worker) else { continue };
-                (Some(partition), decoder.decode(&record.borrowed(), topic, &mut chunk.buffers))
-            }
-            None if topic == Topic::Other => continue,
-            None => {
-                let Record { topic, partition, offset, .. } = record;
-                let location = Location { topic: topic.clone(), partition: *partition, offset: *offset, line: None };
-                let reason =
-                    BadLine::Partition { topic: topic.clone(), partition: (*partition).into(), offset: *offset };
-                (None, Err(Box::new(BadRecord::unread(location, reason))))
-            }
-        };
-        let body = body.map_err(|bad| Box::new(BadRecord { line: record.line().into(), ..*bad }));
-        let worker = partition.map_or(0, |partition: Partition| partition.worker(chunks.len()));
+    for chunk in &mut chunks {
+        chunk.events.reserve(records.len() / workers.max(1));
+        chunk.bytes = records.bytes() / workers.max(1);
+    }
+    for record in records.iter() {
+        let event = decode_record(catalog, decoder, record, &mut chunks);
+        let Some(mut event) = event else { continue };
+        if let Err(bad) = &mut event.body {
+            bad.line = kcat::line(&record.record()).into();
+        }
+        let worker = event.partition.map_or(0, |partition| partition.worker(workers));
         if let Some(chunk) = chunks.get_mut(worker) {
-            chunk.bytes += record.bytes();
-            chunk.events.push(Event { partition, offset: record.offset, body });
+            chunk.events.push(event);
         }
     }
     chunks
+}
+
+/// `None` for a record of a topic that is not consumed.
+fn decode_record(
+    catalog: &Catalog,
+    decoder: &mut Decoder,
+    packed: PackedRecord<'_>,
+    chunks: &mut [Chunk],
+) -> Option<Event> {
+    let topic = catalog.topic(packed.topic());
+    let offset = packed.offset();
+    let Some(number) = kcat::possible(u64::from(packed.partition())) else {
+        if topic == Topic::Other {
+            return None;
+        }
+        let (topic, partition) = (packed.topic().to_owned(), packed.partition());
+        let location = Location { topic: topic.clone(), partition, offset, line: None };
+        let bad = BadRecord::unread(location, BadLine::Partition { topic, partition: partition.into(), offset });
+        return Some(Event { partition: None, offset, body: Err(Box::new(bad)) });
+    };
+    let partition = Catalog::partition(topic, number)?;
+    let worker = partition.worker(chunks.len());
+    let chunk = chunks.get_mut(worker)?;
+    let body = match decoder.packed_by_shape(packed, topic, &mut chunk.buffers) {
+        Some(envelope) => Ok(envelope),
+        None => {
+            let record = packed.record();
+            let body = decoder.decode(&record, topic, &mut chunk.buffers);
+            if let Ok(envelope) = &body {
+                decoder.learn_packed(packed, &record, topic, envelope);
+            }
+            body
+        }
+    };
+    Some(Event { partition: Some(partition), offset, body })
 }
 
 #[cfg(test)]

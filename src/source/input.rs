@@ -1,9 +1,13 @@
 //! What a run reads: a log, or a source of records. Either comes in pieces, on the reader thread.
 
 use super::log::{Block, LogError, LogReader, Tailing};
-use super::records::{Next, Record, Source};
+use super::Mark;
+use super::packed::Packed;
+use super::records::{Next, Source};
 use crate::error::Error;
 use crate::queue::Weight;
+#[cfg(feature = "kafka")]
+use super::kafka::{KafkaError, KafkaReader};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +26,9 @@ pub(crate) enum Input {
     Log(LogReader),
     /// Records of a source, which may always have more.
     Source { source: Box<dyn Source>, tailing: Tailing },
+    /// Topics in Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaReader),
 }
 
 /// A part of the input, in its order.
@@ -30,11 +37,11 @@ pub(crate) enum Piece {
     Lines(Block),
     /// Of a source.
     Records {
-        records: Vec<Record>,
+        records: Packed,
         /// Bytes of all records up to here.
         bytes_read: u64,
-        /// All there is was read before this piece, which is empty, at so many milliseconds.
-        all_read: Option<u64>,
+        /// What is known behind these records.
+        marks: Vec<Mark>,
     },
 }
 
@@ -42,7 +49,7 @@ impl Weight for Piece {
     fn bytes(&self) -> usize {
         match self {
             Piece::Lines(block) => block.lines.len(),
-            Piece::Records { records, .. } => records.iter().map(Weight::bytes).sum(),
+            Piece::Records { records, .. } => records.bytes(),
         }
     }
 }
@@ -52,6 +59,8 @@ impl Weight for Piece {
 pub(crate) enum InputError {
     Log(Arc<LogError>),
     Source(Arc<dyn std::error::Error + Send + Sync>),
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaError),
 }
 
 impl From<InputError> for Error {
@@ -59,6 +68,8 @@ impl From<InputError> for Error {
         match error {
             InputError::Log(error) => Error::Log(error),
             InputError::Source(error) => Error::Source(error),
+            #[cfg(feature = "kafka")]
+            InputError::Kafka(error) => Error::Kafka(error),
         }
     }
 }
@@ -71,6 +82,8 @@ impl Input {
                 log.read(|block| each(Piece::Lines(block))).map_err(|error| InputError::Log(Arc::new(error)))
             }
             Input::Source { source, tailing } => read_source(source, &tailing, each),
+            #[cfg(feature = "kafka")]
+            Input::Kafka(reader) => reader.read(&mut each).map_err(InputError::Kafka),
         }
     }
 }
@@ -83,7 +96,7 @@ fn read_source(
     let begun = Instant::now();
     let (mut said, mut bytes_read) = (begun, 0);
     while (tailing.goes_on)() {
-        let (mut records, mut bytes) = (Vec::new(), 0);
+        let (mut records, mut bytes) = (Packed::default(), 0);
         let asked = Instant::now();
         let stopped_by = loop {
             if records.len() >= PIECE_RECORDS || bytes >= PIECE_BYTES {
@@ -93,15 +106,17 @@ fn read_source(
             let wait = if records.is_empty() { WAIT } else { Duration::ZERO };
             match source.next(wait) {
                 Ok(Next::Record(record)) => {
+                    let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+                    let (key, value) = (record.key.as_deref(), record.value.as_deref());
+                    records.push(&record.topic, (record.partition, record.offset), key, value, headers);
                     bytes += record.bytes();
-                    records.push(record);
                 }
                 other => break Some(other),
             }
         };
         bytes_read += bytes as u64;
         let nothing = records.is_empty();
-        if !nothing && !each(Piece::Records { records, bytes_read, all_read: None }) {
+        if !nothing && !each(Piece::Records { records, bytes_read, marks: Vec::new() }) {
             return Ok(());
         }
         match stopped_by {
@@ -110,8 +125,8 @@ fn read_source(
             Some(Ok(Next::End)) => return Ok(()),
             Some(Ok(Next::Nothing)) if tailing.is_due(said) => {
                 said = Instant::now();
-                let all_read = Some(begun.elapsed().as_millis() as u64);
-                if !each(Piece::Records { records: Vec::new(), bytes_read, all_read }) {
+                let marks = vec![Mark::AllRead { ms: begun.elapsed().as_millis() as u64 }];
+                if !each(Piece::Records { records: Packed::default(), bytes_read, marks }) {
                     return Ok(());
                 }
             }

@@ -9,8 +9,14 @@
 //! Partitions are assigned by us and read from where we say, never by a group: what a worker reads must not move while rows
 //! wait. Offsets are committed to the group all the same, for those who watch its lag.
 
+mod client;
+mod ends;
 mod error;
 mod options;
+mod reader;
+#[cfg(test)]
+mod tests;
 
 pub use error::KafkaError;
 pub use options::{Kafka, KafkaStart};
+pub(crate) use reader::KafkaReader;

@@ -80,10 +80,10 @@ pub(crate) fn read<'scope>(
                 return;
             }
             match inlet.poll() {
-                Arrival::Chunk(chunk) => {
-                    let (all_read, at) = (chunk.all_read, chunk.bytes_read);
+                Arrival::Chunk(mut chunk) => {
+                    let (marks, at) = (std::mem::take(&mut chunk.marks), chunk.bytes_read);
                     let mut facts = reader.take(chunk);
-                    facts.extend(all_read.map(|ms| Fact::AllRead { worker, of: workers, at, ms }));
+                    facts.extend(marks.into_iter().map(|mark| Fact::Mark { worker, of: workers, at, mark }));
                     reader.status.counters.facts_sent(facts.len() as u64);
                     output.activate().session(held).give_container(&mut facts);
                     read.set(true);

@@ -6,9 +6,7 @@
 //!   your own Source ────────────────────────────────────────────────┘
 //! ```
 
-use super::{SourceRecord, kcat};
 use crate::queue::{Bound, Empty, Receiver, Sender, Weight, queue};
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -110,25 +108,6 @@ impl Source for RecordReceiver {
             Err(Empty::Nothing) => Next::Nothing,
             Err(Empty::Ended) => Next::End,
         })
-    }
-}
-
-impl Record {
-    /// The same, borrowed.
-    pub(crate) fn borrowed(&self) -> SourceRecord<'_> {
-        SourceRecord {
-            topic: Cow::Borrowed(&self.topic),
-            partition: self.partition,
-            offset: self.offset,
-            headers: self.headers.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
-            key: self.key.as_deref().map(Cow::Borrowed),
-            value: self.value.as_deref().map(Cow::Borrowed),
-        }
-    }
-
-    /// The line of a log that holds it.
-    pub(crate) fn line(&self) -> Vec<u8> {
-        kcat::line(&self.borrowed())
     }
 }
 

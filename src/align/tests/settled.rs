@@ -5,7 +5,7 @@ use super::*;
 impl Stage {
     /// This one of two workers has read all up to the byte `at`, where the log ended at `ms`.
     fn all_read(&mut self, worker: usize, at: u64, ms: u64) {
-        self.aligner.note(Fact::AllRead { worker, of: 2, at, ms }, &mut self.out).unwrap();
+        self.aligner.note(Fact::Mark { worker, of: 2, at, mark: Mark::AllRead { ms } }, &mut self.out).unwrap();
         self.aligner.advance(&mut self.out).unwrap();
     }
 

@@ -12,7 +12,7 @@
 
 mod learn;
 
-pub(super) use learn::learn;
+pub(super) use learn::{learn_line, learn_packed};
 
 use super::change::{Payload, Snapshot, Source, Transaction};
 use super::columns::Cells;
@@ -33,8 +33,8 @@ type Hole = usize;
 /// What a shape means.
 pub(super) struct Learnt {
     topic: Topic,
-    partition: Hole,
-    offset: Hole,
+    /// The partition and the offset, where they stand in the text.
+    place: Option<(Hole, Hole)>,
     /// Numbers of the line that nobody reads.
     numbers: Vec<Hole>,
     record: Record,
@@ -72,18 +72,25 @@ struct Block {
     collections: Vec<(Hole, Hole)>,
 }
 
-/// A line and what fills the holes of its shape.
+/// A text and what fills the holes of its shape.
 #[derive(Clone, Copy)]
 pub(super) struct Fitted<'l> {
     pub(super) line: &'l [u8],
     pub(super) fillings: &'l [Filling],
+    /// Whether key and value stand inside of text, as in a line.
+    pub(super) quoted: bool,
 }
 
 impl Learnt {
+    pub(super) fn topic(&self) -> Topic {
+        self.topic
+    }
+
     /// The partition and the offset.
     pub(super) fn place(&self, fitted: Fitted<'_>) -> Option<(Partition, u64)> {
-        let number = possible(fitted.whole(self.partition)??)?;
-        let offset = fitted.whole(self.offset)??;
+        let (partition, offset) = self.place?;
+        let number = possible(fitted.whole(partition)??)?;
+        let offset = fitted.whole(offset)??;
         let unread = |hole: &Hole| fitted.filling(*hole).is_some_and(|filling| filling.kind == Kind::Number);
         self.numbers.iter().all(unread).then_some(())?;
         Some((Catalog::partition(self.topic, number)?, offset))
@@ -214,8 +221,8 @@ impl<'l> Fitted<'l> {
             return self.is_null(hole).then_some(None);
         }
         let inside = filling.bytes(self.line).strip_prefix(b"[")?.strip_suffix(b"]")?;
-        let (previous, rest) = position(inside)?;
-        let (_own, end) = position(rest.strip_prefix(b",")?)?;
+        let (previous, rest) = position(inside, self.quoted)?;
+        let (_own, end) = position(rest.strip_prefix(b",")?, self.quoted)?;
         let previous = match previous.map(Lsn) {
             Some(lsn) if !lsn.fits() => return None,
             previous => previous,
@@ -239,7 +246,8 @@ impl<'l> Fitted<'l> {
             Kind::Text => cell::read_scalar(column, may_omit, Scalar::Text(text)),
             Kind::Number | Kind::Word => cell::read_scalar(column, may_omit, Scalar::Other(text)),
             Kind::Escaped => {
-                let json = format!("\"{}\"", unquoted(text)?);
+                let text = if self.quoted { unquoted(text)? } else { text.to_owned() };
+                let json = format!("\"{text}\"");
                 cell::read(column, may_omit, &sonic_rs::from_str(&json).ok()?).ok()
             }
         }
@@ -259,16 +267,16 @@ fn unquoted(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// A position in quotes that are escaped twice, or null; and what is behind it.
-fn position(text: &[u8]) -> Option<(Option<u64>, &[u8])> {
-    const QUOTE: &[u8] = br#"\\\""#;
+/// A position in quotes that are escaped once, or twice if `quoted`, or null; and what is behind it.
+fn position(text: &[u8], quoted: bool) -> Option<(Option<u64>, &[u8])> {
+    let quote: &[u8] = if quoted { br#"\\\""# } else { br#"\""# };
     if let Some(behind) = text.strip_prefix(b"null") {
         return Some((None, behind));
     }
-    let inside = text.strip_prefix(QUOTE)?;
+    let inside = text.strip_prefix(quote)?;
     let end = inside.iter().position(|c| !c.is_ascii_digit())?;
     let (number, behind) = inside.split_at_checked(end)?;
-    Some((Some(digits(number)?), behind.strip_prefix(QUOTE)?))
+    Some((Some(digits(number)?), behind.strip_prefix(quote)?))
 }
 
 /// A number of digits alone, few enough to fit.

@@ -28,6 +28,18 @@ pub enum KafkaError {
         /// How many partitions it has.
         partitions: u32,
     },
+    /// The first records are gone, and rows of the initial snapshot with them.
+    #[error(
+        "topic {topic}, partition {partition} begins at offset {first}: what stood before it is gone, rows of the initial snapshot most likely. Have Debezium take another one: insert ('deltaic-1', 'execute-snapshot', '{{\"data-collections\": [\"SCHEMA.TABLE\", ...], \"type\": \"incremental\"}}') with all tables of the view into its signal table (signal.data.collection), and start with source.allow_partial_base = true: rows that the stream does not bring are then taken from that snapshot. Or make the connector anew under another topic.prefix"
+    )]
+    Beheaded {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The first offset there is.
+        first: u64,
+    },
     /// Records were removed before they were read.
     #[error(
         "topic {topic}, partition {partition}: offset {position}, to go on from, is gone; the first there is is {first}. Retention has removed records that were not read yet: start again, with a snapshot by a signal if the first one is gone too, and keep records for longer (retention.ms)"

@@ -1,4 +1,4 @@
-//! From a line that the parser has read to its shape and what that means.
+//! From a text that the parser has read, a line or a packed record, to its shape and what that means.
 //!
 //! The line is gone through once, in its order, and every scalar that may be another one in the next record becomes a hole.
 //! What stays the same in one topic of one run is left in the literals: names, headers, schemas, and of `source` all that
@@ -10,7 +10,8 @@ use crate::envelope::{Codec, Envelope, Op};
 use crate::source::SourceRecord;
 use crate::source::catalog::{Catalog, Topic};
 use crate::source::kcat::{Part, parts};
-use crate::source::shape::{self, Node, Shape};
+use crate::source::packed::PackedRecord;
+use crate::source::shape::{self, Node, Shape, outline};
 use dataflows::Column;
 use std::ops::Range;
 
@@ -18,8 +19,39 @@ use std::ops::Range;
 const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// Learns from a line, the record it is, and what the parser made of it.
-pub(in crate::envelope::debezium) fn learn(
+pub(in crate::envelope::debezium) fn learn_line(
     line: &[u8],
+    record: &SourceRecord<'_>,
+    topic: Topic,
+    envelope: &Envelope,
+    catalog: &Catalog,
+) -> Option<(Shape, Learnt)> {
+    learn((line, true), || parts(line), record, topic, envelope, catalog)
+}
+
+/// Learns from a record that never was a line.
+pub(in crate::envelope::debezium) fn learn_packed(
+    packed: PackedRecord<'_>,
+    record: &SourceRecord<'_>,
+    topic: Topic,
+    envelope: &Envelope,
+    catalog: &Catalog,
+) -> Option<(Shape, Learnt)> {
+    let text = packed.text();
+    let parts = || {
+        let key = packed.key().map(|at| outline::<false>(text, at).map(Part::Key));
+        let value = packed.value().map(|at| outline::<false>(text, at));
+        let value = value.map_or(Some(Part::Value(None)), |value| Some(Part::Value(Some(value?))));
+        // A key that is no JSON is no mistake of its record's where nobody wants the key.
+        packed.is_plain().then(|| key.flatten().into_iter().chain(value).collect())
+    };
+    learn((text, false), parts, record, topic, envelope, catalog)
+}
+
+/// Learns from a text; `quoted` says that key and value stand inside of text.
+fn learn(
+    (line, quoted): (&[u8], bool),
+    parts: impl FnOnce() -> Option<Vec<Part>>,
     record: &SourceRecord<'_>,
     topic: Topic,
     envelope: &Envelope,
@@ -34,9 +66,9 @@ pub(in crate::envelope::debezium) fn learn(
         return None;
     }
     let codec = if let Topic::Table(table) = topic { catalog.codecs.get(table) } else { None };
-    let mut holes = Holes { line, holes: Vec::new() };
+    let mut holes = Holes { line, quoted, holes: Vec::new() };
     let (mut partition, mut offset, mut numbers, mut key, mut meaning) = (None, None, Vec::new(), None, None);
-    for part in parts(line)? {
+    for part in parts()? {
         match part {
             Part::Partition(at) => partition = Some(holes.bare(at)),
             Part::Offset(at) => offset = Some(holes.bare(at)),
@@ -62,8 +94,9 @@ pub(in crate::envelope::debezium) fn learn(
         row.key = key?;
         row.run = record.header(RUN).map(run_id);
     }
-    let learnt = Learnt { topic, partition: partition?, offset: offset?, numbers, record: meaning };
-    Some((Shape::new(line, &holes.holes), learnt))
+    let place = partition.zip(offset);
+    (place.is_some() == quoted).then_some(())?;
+    Some((Shape::new(line, &holes.holes), Learnt { topic, place, numbers, record: meaning }))
 }
 
 /// What is inside of a wrapper of schema and payload, or the node itself if it is bare.
@@ -75,6 +108,8 @@ fn unwrapped(node: &Node) -> Option<&Node> {
 
 struct Holes<'l> {
     line: &'l [u8],
+    /// Whether key and value stand inside of text.
+    quoted: bool,
     holes: Vec<shape::Hole>,
 }
 
@@ -86,20 +121,20 @@ impl Holes<'_> {
     }
 
     /// A hole for a scalar of key or value.
-    fn quoted(&mut self, at: Range<usize>) -> Hole {
-        self.holes.push(shape::Hole { at, quoted: true });
+    fn inside(&mut self, at: Range<usize>) -> Hole {
+        self.holes.push(shape::Hole { at, quoted: self.quoted });
         self.holes.len() - 1
     }
 
     /// The same for one that is read; `None` if it is no scalar.
     fn read(&mut self, node: &Node) -> Option<Hole> {
-        node.scalar().map(|at| self.quoted(at))
+        node.scalar().map(|at| self.inside(at))
     }
 
     /// Holes for all scalars of what is skipped.
     fn skipped(&mut self, node: &Node) {
         match node {
-            Node::Scalar(at) => drop(self.quoted(at.clone())),
+            Node::Scalar(at) => drop(self.inside(at.clone())),
             Node::Object(fields) => fields.iter().for_each(|(_, node)| self.skipped(node)),
             Node::Array(elements) => elements.iter().for_each(|node| self.skipped(node)),
         }

@@ -1,0 +1,165 @@
+//! The client: librdkafka with the user's properties, ours, and a word for what it reports.
+
+use super::{Kafka, KafkaError};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
+
+pub(super) type Consumer = BaseConsumer<Context>;
+
+/// What holds unless the user says otherwise.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "deltaic"),
+    // What waits in the client, of all partitions together: what it reads ahead is bounded as all else is.
+    ("queued.max.messages.kbytes", "16384"),
+    // A client that has read far enough ahead looks again soon.
+    ("fetch.queue.backoff.ms", "10"),
+    ("check.crcs", "true"),
+    ("reconnect.backoff.max.ms", "2000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+/// What holds in any case: see [`Kafka::OWN`].
+const FIXED: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "error"),
+    ("isolation.level", "read_committed"),
+    ("allow.auto.create.topics", "false"),
+];
+
+/// A consumer of these properties. `ends` asks for a word at the end of each partition.
+pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool) -> Result<Consumer, KafkaError> {
+    let mut config = ClientConfig::new();
+    // Only for those who watch the lag; and the client wants one.
+    config.set("group.id", format!("deltaic-{prefix}"));
+    for (name, value) in DEFAULTS {
+        config.set(*name, *value);
+    }
+    for (name, value) in &kafka.properties {
+        if let Some((name, why)) = Kafka::OWN.iter().find(|(own, _)| own == name) {
+            return Err(KafkaError::Property { name: (*name).to_owned(), problem: format!("it is set by deltaic: {why}") });
+        }
+        config.set(name, value);
+    }
+    for (name, value) in FIXED {
+        config.set(*name, *value);
+    }
+    config.set("enable.partition.eof", if ends { "true" } else { "false" });
+    if !kafka.properties.contains_key("bootstrap.servers") {
+        let problem = "expected HOST:PORT of a broker, several with commas between".to_owned();
+        return Err(KafkaError::Property { name: "bootstrap.servers".to_owned(), problem });
+    }
+    config.create_with_context(Context).map_err(|error| match error {
+        // Its words may hold the value, which may be a secret.
+        ClientError::ClientConfig(_, problem, name, value) => {
+            let problem = if value.is_empty() || !Kafka::is_secret(&name) { problem } else { "it is not accepted".into() };
+            KafkaError::Property { name, problem }
+        }
+        other => KafkaError::Client(other.to_string()),
+    })
+}
+
+/// Hands what the client reports to the log.
+pub(super) struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(facility, "{text}");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::warn!(facility, "{text}"),
+            _ => tracing::debug!(facility, "{text}"),
+        }
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        tracing::warn!("Kafka: {reason} ({error})");
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+}
+
+impl ConsumerContext for Context {}
+
+/// What an error of the client's means to who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It passes, perhaps when a broker is back.
+    Passing,
+    /// The brokers refuse us.
+    Denied,
+    /// There is no such topic, or none any more.
+    NoTopic,
+    /// A position lies outside of what its partition has.
+    OutOfRange,
+    /// The client gave up.
+    Fatal,
+}
+
+/// The code of an error, if it has one.
+pub(super) fn code(error: &ClientError) -> Option<Code> {
+    match error {
+        ClientError::MessageConsumptionFatal(code) | ClientError::MessageConsumption(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+pub(super) fn trouble(error: &ClientError) -> Trouble {
+    if matches!(error, ClientError::MessageConsumptionFatal(_)) {
+        return Trouble::Fatal;
+    }
+    match code(error) {
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::Authentication
+            | Code::UnsupportedSASLMechanism,
+        ) => Trouble::Denied,
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => Trouble::NoTopic,
+        Some(Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::NoOffset) => Trouble::OutOfRange,
+        Some(Code::Fatal) | None => Trouble::Fatal,
+        Some(_) => Trouble::Passing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_that_is_ours_or_wrong_is_told_and_no_secret_with_it() {
+        let told = |kafka: Kafka| consumer(&kafka, "podium", false).err().unwrap().to_string();
+        let told_own = told(Kafka::new("b:9").property("isolation.level", "read_uncommitted"));
+        assert_eq!(
+            told_own,
+            "Kafka property `isolation.level`: it is set by deltaic: what a transaction of Kafka's has not committed is not there"
+        );
+        let unknown = told(Kafka::new("b:9").property("fetch.wait", "1"));
+        assert!(unknown.starts_with("Kafka property `fetch.wait`: "), "{unknown}");
+        let missing = told(Kafka::default());
+        assert!(missing.starts_with("Kafka property `bootstrap.servers`: "), "{missing}");
+        let secret = told(Kafka::new("b:9").property("sasl.passwordd", "hunter2"));
+        assert!(!secret.contains("hunter2"), "{secret}");
+    }
+
+    #[test]
+    fn what_passes_is_no_end() {
+        for (code, expected) in [
+            (Code::BrokerTransportFailure, Trouble::Passing),
+            (Code::AllBrokersDown, Trouble::Passing),
+            (Code::NotLeaderForPartition, Trouble::Passing),
+            (Code::TopicAuthorizationFailed, Trouble::Denied),
+            (Code::Authentication, Trouble::Denied),
+            (Code::UnknownTopicOrPartition, Trouble::NoTopic),
+            (Code::AutoOffsetReset, Trouble::OutOfRange),
+        ] {
+            assert_eq!(trouble(&ClientError::MessageConsumption(code)), expected, "{code:?}");
+        }
+        assert_eq!(trouble(&ClientError::MessageConsumptionFatal(Code::Fenced)), Trouble::Fatal);
+    }
+}
