@@ -21,12 +21,12 @@
 pub(crate) mod prepared;
 
 use super::Location;
+use super::Mark;
 use super::catalog::{Catalog, Partition, Topic};
 use super::input::{Input, InputError, Piece};
 use super::kcat::{self, BadLine};
 use super::log::{Block, lines};
 use super::packed::{Packed, PackedRecord};
-use super::Mark;
 use crate::envelope::{BadRecord, Decoder, Envelope, RowBuffer};
 use crate::error::{Error, panic_message};
 use crate::queue::{Bound, Empty, Receiver, Sender, Weight, queue};

@@ -1,13 +1,13 @@
 //! What a run reads: a log, or a source of records. Either comes in pieces, on the reader thread.
 
-use super::log::{Block, LogError, LogReader, Tailing};
 use super::Mark;
+#[cfg(feature = "kafka")]
+use super::kafka::{KafkaError, KafkaReader};
+use super::log::{Block, LogError, LogReader, Tailing};
 use super::packed::Packed;
 use super::records::{Next, Source};
 use crate::error::Error;
 use crate::queue::Weight;
-#[cfg(feature = "kafka")]
-use super::kafka::{KafkaError, KafkaReader};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -14,8 +14,6 @@ mod ends;
 mod error;
 mod options;
 mod reader;
-#[cfg(test)]
-mod tests;
 
 pub use error::KafkaError;
 pub use options::{Kafka, KafkaStart};

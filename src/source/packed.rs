@@ -202,7 +202,8 @@ mod tests {
             let record = found.record();
             assert_eq!((&*record.topic, record.partition, record.offset), ("podium.any", 3, offset));
             assert_eq!((record.key.as_deref(), record.value.as_deref()), (key, value));
-            let expected: Vec<_> = headers.iter().map(|(name, value)| (*name, String::from_utf8_lossy(value))).collect();
+            let expected: Vec<_> =
+                headers.iter().map(|(name, value)| (*name, String::from_utf8_lossy(value))).collect();
             let headers: Vec<_> = record.headers.iter().map(|(name, value)| (&**name, value.clone())).collect();
             assert_eq!(headers, expected);
             assert_eq!(found.is_plain(), offset != 9);

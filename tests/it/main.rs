@@ -19,6 +19,8 @@ mod follow;
 mod generated;
 mod index;
 mod index_commands;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod logging;
 mod manual;
 mod regressions;

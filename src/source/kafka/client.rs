@@ -39,7 +39,10 @@ pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool) -> Result<Consum
     }
     for (name, value) in &kafka.properties {
         if let Some((name, why)) = Kafka::OWN.iter().find(|(own, _)| own == name) {
-            return Err(KafkaError::Property { name: (*name).to_owned(), problem: format!("it is set by deltaic: {why}") });
+            return Err(KafkaError::Property {
+                name: (*name).to_owned(),
+                problem: format!("it is set by deltaic: {why}"),
+            });
         }
         config.set(name, value);
     }
@@ -54,7 +57,8 @@ pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool) -> Result<Consum
     config.create_with_context(Context).map_err(|error| match error {
         // Its words may hold the value, which may be a secret.
         ClientError::ClientConfig(_, problem, name, value) => {
-            let problem = if value.is_empty() || !Kafka::is_secret(&name) { problem } else { "it is not accepted".into() };
+            let problem =
+                if value.is_empty() || !Kafka::is_secret(&name) { problem } else { "it is not accepted".into() };
             KafkaError::Property { name, problem }
         }
         other => KafkaError::Client(other.to_string()),

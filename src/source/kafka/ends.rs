@@ -211,7 +211,8 @@ impl Brokers {
         for partition in partitions {
             let topic = self.catalog.topic_name(partition.table);
             let elem = found.find_partition(topic, partition.number as i32);
-            let elem = elem.ok_or_else(|| ClientError::MetadataFetch(rdkafka::types::RDKafkaErrorCode::UnknownPartition))?;
+            let elem =
+                elem.ok_or_else(|| ClientError::MetadataFetch(rdkafka::types::RDKafkaErrorCode::UnknownPartition))?;
             elem.error()?;
             offsets.push(match elem.offset() {
                 Offset::Offset(offset) => Some(offset.max(0) as u64),

@@ -58,7 +58,9 @@ impl Kafka {
 
     /// Whether the value of a property is shown to nobody.
     pub fn is_secret(name: &str) -> bool {
-        ["password", "secret", "key.pem", "oauthbearer.config", "private.key", "jaas"].iter().any(|part| name.contains(part))
+        ["password", "secret", "key.pem", "oauthbearer.config", "private.key", "jaas"]
+            .iter()
+            .any(|part| name.contains(part))
     }
 }
 

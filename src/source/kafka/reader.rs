@@ -271,9 +271,8 @@ impl Reading<'_> {
     /// Whether all is read up to the ends that were looked up.
     fn reached(&mut self) -> Option<Mark> {
         let LookUp { number, ends: Some(ends) } = self.look_up.as_ref()? else { return None };
-        let short = |(partition, end): &&(Partition, u64)| {
-            self.partitions.get(partition).is_some_and(|read| read.next < *end)
-        };
+        let short =
+            |(partition, end): &&(Partition, u64)| self.partitions.get(partition).is_some_and(|read| read.next < *end);
         let Some(&(partition, end)) = ends.iter().find(short) else {
             let mark = Mark::Reached { look_up: *number, ms: self.begun.elapsed().as_millis() as u64 };
             self.look_up = None;

@@ -1,0 +1,174 @@
+//! Live from Kafka, against librdkafka's mock cluster: what is assigned, in which order it comes, what a broker that goes
+//! away does. What the mock does not do (retention, transactions of Kafka's own, more partitions) is tried on a real broker.
+
+use crate::support::{Documents, EveryState};
+use deltaic::dataflows::ConversationSearch;
+use deltaic::{DocumentJson, Engine, Error, Kafka, KafkaError, Lsn, NullSink, Report, Time};
+use harness::{Log, Oracle, OracleOptions, Record, Scenario, TRANSACTION_TOPIC};
+use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A cluster of one broker that has the topics of a log.
+struct Cluster {
+    mock: MockCluster<'static, DefaultProducerContext>,
+    producer: BaseProducer,
+}
+
+impl Cluster {
+    fn new() -> Cluster {
+        let mock = MockCluster::new(1).unwrap();
+        let producer = ClientConfig::new().set("bootstrap.servers", mock.bootstrap_servers()).create().unwrap();
+        Cluster { mock, producer }
+    }
+
+    fn of(log: &Log) -> Cluster {
+        let cluster = Cluster::new();
+        log.partitions.iter().for_each(|(topic, count)| cluster.mock.create_topic(topic, *count, 1).unwrap());
+        cluster
+    }
+
+    fn write<'a>(&self, records: impl IntoIterator<Item = &'a Record>) {
+        for record in records {
+            let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value.as_str()) })
+            });
+            let mut written = BaseRecord::<str, str>::to(&record.topic).partition(record.partition).headers(headers);
+            (written.key, written.payload) = (record.key.as_deref(), record.payload.as_deref());
+            self.producer.send(written).unwrap();
+            self.producer.poll(Duration::ZERO);
+        }
+        self.producer.flush(Duration::from_secs(20)).unwrap();
+    }
+
+    fn kafka(&self) -> Kafka {
+        Kafka::new(self.mock.bootstrap_servers())
+            .property("fetch.wait.max.ms", "10")
+            .property("reconnect.backoff.ms", "10")
+    }
+
+    fn engine(&self, workers: usize) -> Engine<ConversationSearch> {
+        let engine = Engine::kafka(ConversationSearch::default(), self.kafka()).prefix("podium");
+        engine.workers(workers).settle_ms(300)
+    }
+}
+
+type State = BTreeMap<String, Json>;
+
+fn json(documents: &Documents) -> State {
+    let json = |document| serde_json::to_value(DocumentJson(document)).unwrap();
+    documents.iter().map(|(id, document)| (id.to_string(), json(document))).collect()
+}
+
+/// Runs `during` beside an engine, waits until it has come to the scenario's last commit, and compares every state that it
+/// has shown with the oracle's.
+fn compared(scenario: &Scenario, engine: Engine<ConversationSearch>, during: impl FnOnce()) -> Report {
+    let states: BTreeMap<u64, State> = Oracle::with_options(&scenario.history, OracleOptions::default())
+        .states()
+        .map(|(lsn, documents)| (lsn, documents.into_iter().collect()))
+        .collect();
+    let last = Lsn(*states.last_key_value().unwrap().0);
+    let seen: Arc<Mutex<Vec<(Time, State)>>> = Arc::default();
+    let sink = {
+        let seen = Arc::clone(&seen);
+        EveryState::new(move |time: Time, documents: &Documents| seen.lock().unwrap().push((time, json(documents))))
+    };
+    let run = engine.start(sink).unwrap();
+    during();
+    let reached = run.wait_for_timeout(last, Duration::from_secs(60));
+    if !matches!(reached, Ok(true)) {
+        let (progress, waits) = (run.progress(), run.waits_for());
+        run.stop();
+        panic!(
+            "seed {}: {last} is not reached: {reached:?}, {progress:?}, {waits:?}, {:?}",
+            scenario.seed,
+            run.join().0
+        );
+    }
+    run.stop();
+    let report = run.join().0.unwrap();
+    let seen = seen.lock().unwrap();
+    assert!(!seen.is_empty());
+    for (time, found) in &*seen {
+        let expected = states.range(..*time).next_back().map(|(_, state)| state.clone()).unwrap_or_default();
+        assert_eq!(*found, expected, "seed {}, before {time}", scenario.seed);
+    }
+    report
+}
+
+#[test]
+fn every_state_is_that_of_one_commit() {
+    let (mut closed, mut by_counts) = (0, 0);
+    for seed in 0..6 {
+        let scenario = Scenario::random(seed);
+        let cluster = Cluster::of(&scenario.log);
+        cluster.write(&scenario.log.records);
+        for workers in [1, 3] {
+            let report = compared(&scenario, cluster.engine(workers), || {});
+            closed += report.transactions();
+            by_counts += report.closed_by_counts;
+            assert_eq!((report.late, report.settled), (0, 0), "seed {seed}");
+        }
+    }
+    assert!(closed > 500 && by_counts > 0, "{closed}, {by_counts} by counts");
+}
+
+#[test]
+fn what_comes_while_it_runs_is_shown_though_the_broker_goes_away() {
+    let scenario = Scenario::random(3);
+    let cluster = Cluster::of(&scenario.log);
+    let records = &scenario.log.records;
+    let (before, after) = records.split_at(records.len() / 2);
+    cluster.write(before);
+    compared(&scenario, cluster.engine(2), || {
+        thread::sleep(Duration::from_millis(300));
+        cluster.mock.broker_down(1).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        cluster.mock.broker_up(1).unwrap();
+        after.chunks(200).for_each(|records| {
+            cluster.write(records);
+            thread::sleep(Duration::from_millis(20));
+        });
+    });
+}
+
+#[test]
+fn a_topic_that_is_missing_is_waited_for() {
+    let scenario = Scenario::random(4);
+    let cluster = Cluster::new();
+    let engine = cluster.engine(2);
+    let handle = engine.handle();
+    compared(&scenario, engine, || {
+        let waits = || handle.waits_for().unwrap_or_default();
+        (0..500)
+            .take_while(|_| !waits().contains(TRANSACTION_TOPIC))
+            .for_each(|_| thread::sleep(Duration::from_millis(10)));
+        let missing = waits();
+        assert!(missing.starts_with("missing topics: ") && missing.contains("podium.public.users"), "{missing}");
+        scenario.log.partitions.iter().for_each(|(topic, count)| cluster.mock.create_topic(topic, *count, 1).unwrap());
+        cluster.write(&scenario.log.records);
+    });
+}
+
+#[test]
+fn a_transaction_topic_of_several_partitions_is_refused() {
+    let cluster = Cluster::new();
+    cluster.mock.create_topic(TRANSACTION_TOPIC, 2, 1).unwrap();
+    let refused = cluster.engine(1).run(&mut NullSink::default());
+    let expected = KafkaError::TransactionPartitions { topic: TRANSACTION_TOPIC.to_owned(), partitions: 2 };
+    assert!(matches!(&refused, Err(Error::Kafka(error)) if *error == expected), "{refused:?}");
+}
+
+#[test]
+fn a_property_that_the_client_does_not_know_is_refused() {
+    let kafka = Cluster::new().kafka().property("fetch.wait", "1");
+    let refused = Engine::kafka(ConversationSearch::default(), kafka).prefix("podium").run(&mut NullSink::default());
+    let Err(Error::Kafka(KafkaError::Property { name, .. })) = refused else { panic!("{refused:?}") };
+    assert_eq!(name, "fetch.wait");
+}
