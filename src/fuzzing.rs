@@ -23,8 +23,9 @@
 
 use crate::envelope::{Body, Decoder, Envelope, Op, Origin, RowBuffer, TypedRows, codecs};
 use crate::source::catalog::{Catalog, Topic};
-use crate::source::feed::{self, Event};
+use crate::source::feed::{self, Chunk, Event};
 use crate::source::log::Block;
+use crate::source::packed::Packed;
 use crate::source::{SourceRecord, kcat};
 use dataflows::{Conversation, ConversationSearch, Extra, Item, ItemType, Row, User, Uuid, Value};
 use serde_json::Value as Json;
@@ -79,18 +80,44 @@ pub fn parts(bytes: &[u8]) {
 }
 
 /// Takes the bytes for lines of one log. Each is decoded by a decoder that learns shapes from those before it, and by one
-/// that has seen no other line: both must say the same.
+/// that has seen no other line: both must say the same. So it is for the records of the lines, as another source gives them.
 pub fn shape(log: &[u8]) {
     let catalog = catalog();
-    let mut learning = Decoder::new(catalog.clone());
+    let mut learning = Learning::new(&catalog);
     log.split(|c| *c == b'\n').for_each(|line| same_by_shape(&catalog, &mut learning, line));
 }
 
+/// Decoders that learn shapes: of lines, and of the records that lines are.
+pub(crate) struct Learning {
+    lines: Decoder,
+    records: Decoder,
+}
+
+impl Learning {
+    pub(crate) fn new(catalog: &Catalog) -> Learning {
+        Learning { lines: Decoder::new(catalog.clone()), records: Decoder::new(catalog.clone()) }
+    }
+}
+
 /// Decodes a line with a decoder that may know its shape and with one that cannot, and compares all that comes out.
-pub(crate) fn same_by_shape(catalog: &Catalog, learning: &mut Decoder, line: &[u8]) {
-    let by_shape = spelled(catalog, learning, line);
+pub(crate) fn same_by_shape(catalog: &Catalog, learning: &mut Learning, line: &[u8]) {
+    let by_shape = spelled(catalog, &mut learning.lines, line);
     let by_name = spelled(catalog, &mut Decoder::new(catalog.clone()), line);
     assert_eq!(by_shape, by_name, "{}", String::from_utf8_lossy(line));
+    let Ok(record) = kcat::parse(line) else { return };
+    let packed = packed(&record);
+    let by_shape = spelled_chunks(feed::decode_packed(catalog, &mut learning.records, &packed, 2));
+    let by_name = spelled_chunks(feed::decode_packed(catalog, &mut Decoder::new(catalog.clone()), &packed, 2));
+    assert_eq!(by_shape, by_name, "{}", String::from_utf8_lossy(line));
+}
+
+/// A record, packed.
+pub(crate) fn packed(record: &SourceRecord<'_>) -> Packed {
+    let mut packed = Packed::default();
+    let headers = record.headers.iter().map(|(name, value)| (name.as_ref(), value.as_bytes()));
+    let (key, value) = (record.key.as_deref(), record.value.as_deref());
+    packed.push(&record.topic, (record.partition, record.offset), key, value, headers);
+    packed
 }
 
 /// All that a decoder makes of a line, in words.
@@ -98,8 +125,12 @@ fn spelled(catalog: &Catalog, decoder: &mut Decoder, line: &[u8]) -> Vec<String>
     let bytes_read = line.len() as u64;
     let block =
         Block { lines: line.to_vec(), name: "log".into(), first_line: 1, bytes_read, cut: false, all_read: None };
+    spelled_chunks(feed::decode(catalog, decoder, &block, 2))
+}
+
+fn spelled_chunks(chunks: Vec<Chunk>) -> Vec<String> {
     let mut spelled = Vec::new();
-    for chunk in feed::decode(catalog, decoder, &block, 2) {
+    for chunk in chunks {
         spelled.push(format!("{} records", chunk.records));
         for Event { partition, offset, body } in chunk.events {
             spelled.push(format!("{partition:?}, offset {offset}: {body:?}"));

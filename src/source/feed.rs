@@ -369,6 +369,12 @@ fn decode_records(catalog: &Catalog, decoder: &mut Decoder, records: &Packed, mu
     chunks
 }
 
+/// The same into chunks that are made for them.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn decode_packed(catalog: &Catalog, decoder: &mut Decoder, records: &Packed, workers: usize) -> Vec<Chunk> {
+    decode_records(catalog, decoder, records, chunks(catalog, workers, 0, &[]))
+}
+
 /// `None` for a record of a topic that is not consumed.
 fn decode_record(
     catalog: &Catalog,
