@@ -31,6 +31,9 @@ pub enum Error {
     #[cfg(feature = "kafka")]
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The log that is captured cannot be written.
+    #[error("cannot write the log: {0}")]
+    Capture(#[source] std::io::Error),
     /// Give the log in order.
     #[error(
         "topic {topic}, partition {partition}: offset {offset} comes after offset {after}; give the parts of a log in their order"

@@ -31,7 +31,7 @@
 //! # Ok::<(), deltaic::Error>(())
 //! ```
 //!
-//! - Where records come from: [`Engine::replay`] reads a [`Log`], [`Engine::live`] a [`Source`] of your own or what your
+//! - Where records come from: [`Engine::replay`] reads a [`Log`], [`Engine::kafka`] topics in [`Kafka`], [`Engine::live`] a [`Source`] of your own or what your
 //!   code pushes into a [`record_channel`].
 //! - What is asked of them: a [`View`], the shipped one or your own (`examples/own_view.rs`).
 //! - Where documents go: a [`Sink`], such as [`TantivySink`], or a closure ([`Engine::for_each`]).
@@ -39,6 +39,8 @@
 //!   how far it is, and waits until the sink has come to an LSN ([`RunHandle::wait_for`]).
 
 mod align;
+#[cfg(feature = "kafka")]
+mod capture;
 mod dead_letter;
 mod engine;
 mod envelope;
@@ -66,6 +68,8 @@ mod upsert;
 mod worker;
 
 pub use align::{AlignError, OpenTransaction};
+#[cfg(feature = "kafka")]
+pub use capture::{Capture, Captured};
 pub use dataflows::{self, Document, DocumentId, View};
 pub use dead_letter::OnBadRecord;
 pub use engine::{Engine, EngineOptions, Log, NotReached, Progress, Run, RunHandle};

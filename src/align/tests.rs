@@ -1,6 +1,7 @@
 //! The closing rules one by one: facts in, closings out. Here counts, progress and order; the rest in files of their own.
 
 mod base;
+mod ends;
 mod holes;
 mod restarts;
 mod settled;

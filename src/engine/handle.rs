@@ -50,7 +50,7 @@ pub struct NotReached {
 }
 
 impl RunHandle {
-    pub(super) fn new(status: Arc<Status>, bytes: Option<u64>) -> RunHandle {
+    pub(crate) fn new(status: Arc<Status>, bytes: Option<u64>) -> RunHandle {
         RunHandle { status, bytes }
     }
 

@@ -2,8 +2,10 @@
 //! away does. What the mock does not do (retention, transactions of Kafka's own, more partitions) is tried on a real broker.
 
 use crate::support::{Documents, EveryState};
-use deltaic::dataflows::ConversationSearch;
-use deltaic::{DocumentJson, Engine, Error, Kafka, KafkaError, Lsn, NullSink, Report, Time};
+use deltaic::dataflows::{ConversationSearch, View as _};
+use deltaic::{
+    Capture, DocumentJson, Engine, Error, Kafka, KafkaError, Log as DeltaicLog, Lsn, NullSink, Report, Time,
+};
 use harness::{Log, Oracle, OracleOptions, Record, Scenario, TRANSACTION_TOPIC};
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -117,6 +119,29 @@ fn every_state_is_that_of_one_commit() {
         }
     }
     assert!(closed > 500 && by_counts > 0, "{closed}, {by_counts} by counts");
+}
+
+/// GIVEN the topics, WHEN they are captured and the log is replayed, THEN every record is in it and every state is the same.
+#[test]
+fn what_is_captured_can_be_replayed() {
+    let scenario = Scenario::random(5);
+    let cluster = Cluster::of(&scenario.log);
+    cluster.write(&scenario.log.records);
+    let mut log = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
+    let view = ConversationSearch::default();
+    let captured = Capture::new(&view, cluster.kafka(), "podium").run(&mut log).unwrap();
+    let consumed =
+        |record: &&Record| view.tables().iter().any(|table| record.topic == format!("podium.{}", table.name));
+    let expected = scenario.log.records.iter().filter(|record| consumed(record) || record.topic == TRANSACTION_TOPIC);
+    assert_eq!(captured.records, expected.count() as u64);
+    let partitions = scenario
+        .log
+        .partitions
+        .iter()
+        .fold(Engine::replay(view, DeltaicLog::file(log.path())), |engine, (topic, count)| {
+            engine.partitions(topic, *count as u32)
+        });
+    compared(&scenario, partitions.prefix("podium").snapshot_complete(true), || {});
 }
 
 #[test]

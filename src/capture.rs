@@ -1,0 +1,108 @@
+//! From topics in Kafka to a log that can be replayed: what a bug report carries, and what a benchmark replays.
+
+use crate::engine::RunHandle;
+use crate::envelope::codecs;
+use crate::error::Error;
+use crate::source::catalog::Catalog;
+use crate::source::input::Piece;
+use crate::source::kafka::{Kafka, KafkaReader};
+use crate::source::kcat;
+use crate::source::log::Tailing;
+use crate::status::Status;
+use dataflows::View;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// Copies the topics that a view reads from Kafka into a log, as `kcat -C -J` would print them: each partition's records in
+/// their order, those of different partitions as they come.
+///
+/// ```no_run
+/// use deltaic::dataflows::ConversationSearch;
+/// use deltaic::{Capture, Kafka};
+///
+/// let mut log = std::io::BufWriter::new(std::fs::File::create("log.jsonl")?);
+/// let captured = Capture::new(&ConversationSearch::default(), Kafka::new("broker:9092"), "podium").run(&mut log)?;
+/// println!("{} records", captured.records);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Capture {
+    kafka: Kafka,
+    prefix: String,
+    catalog: Catalog,
+    follow: bool,
+    status: Arc<Status>,
+}
+
+/// What was copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// Records.
+    pub records: u64,
+    /// Bytes of lines.
+    pub bytes: u64,
+}
+
+impl Capture {
+    /// The topics of the connector `prefix` that `view` reads, transactions among them.
+    pub fn new(view: &impl View, kafka: Kafka, prefix: impl Into<String>) -> Capture {
+        let prefix = prefix.into();
+        let catalog = Catalog::new(&prefix, codecs(view));
+        let catalog = catalog.renamed(&kafka.topics, kafka.transaction_topic.as_deref());
+        Capture { kafka, prefix, catalog, follow: false, status: Arc::default() }
+    }
+
+    /// Goes on when everything was copied that was there at first, until it is told to stop.
+    #[must_use]
+    pub fn follow(self, follow: bool) -> Capture {
+        Capture { follow, ..self }
+    }
+
+    /// A hand on it: to stop it, and to see what it waits for.
+    pub fn handle(&self) -> RunHandle {
+        RunHandle::new(Arc::clone(&self.status), None)
+    }
+
+    /// Copies into `out`, on the calling thread.
+    ///
+    /// # Errors
+    /// The topics cannot be read; or the log cannot be written: [`Error::Capture`].
+    pub fn run(self, out: &mut dyn Write) -> Result<Captured, Error> {
+        let Capture { kafka, prefix, catalog, follow, status } = self;
+        let stopped = Arc::clone(&status);
+        let tailing = Tailing { settle: None, goes_on: Box::new(move || !stopped.is_stopped()) };
+        let (to_the_end, counters) = (!follow, Arc::clone(&status.counters));
+        // A copy of what there is: whether that is enough is asked by who replays it.
+        let reader = KafkaReader { kafka, prefix, catalog, tailing, status, may_be_beheaded: true, to_the_end };
+        let (mut captured, mut outcome) = (Captured::default(), Ok(()));
+        reader.read(&mut |piece| {
+            outcome = write(&piece, out, &mut captured);
+            counters.records(if let Piece::Records { records, .. } = &piece { records.len() as u64 } else { 0 });
+            outcome.is_ok()
+        })?;
+        outcome.and_then(|()| out.flush()).map_err(Error::Capture)?;
+        Ok(captured)
+    }
+}
+
+fn write(piece: &Piece, out: &mut dyn Write, captured: &mut Captured) -> io::Result<()> {
+    let Piece::Records { records, .. } = piece else { return Ok(()) };
+    for packed in records.iter() {
+        let mut line = kcat::line(&packed.record());
+        line.push(b'\n');
+        out.write_all(&line)?;
+        captured.records += 1;
+        captured.bytes += line.len() as u64;
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capture")
+            .field("kafka", &self.kafka)
+            .field("prefix", &self.prefix)
+            .field("follow", &self.follow)
+            .finish_non_exhaustive()
+    }
+}
