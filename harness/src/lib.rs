@@ -31,6 +31,8 @@ mod check;
 
 mod kill;
 
+mod lab;
+
 mod mutants;
 
 mod case;
@@ -45,6 +47,7 @@ pub use connector::{
 };
 pub use delivery::{Delivery, cut, deliver, kcat_line};
 pub use kill::{KillOptions, KillSummary, Life, kill};
+pub use lab::{LabOptions, LabSummary, lab};
 pub use mutants::{Verdict, mutants};
 pub use oddities::Oddities;
 pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};

@@ -66,6 +66,25 @@ enum Command {
         /// Only these, by name.
         only: Vec<String>,
     },
+    /// Start Postgres, Kafka, Connect and Debezium, and compare an index that is filled from them with Postgres's own
+    /// answers, while they and it are killed.
+    Lab {
+        /// The seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Transactions beside the faults.
+        #[arg(long, default_value_t = 1_200)]
+        transactions: usize,
+        /// Moments at which the index is compared, at least.
+        #[arg(long, default_value_t = 100)]
+        moments: u64,
+        /// The `deltaic` command [default: the one beside this program].
+        #[arg(long)]
+        program: Option<PathBuf>,
+        /// The folder of all that is installed and written [default: `lab` in the target folder].
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// What `kill` kills.
     #[command(hide = true)]
     IndexChild {
@@ -110,6 +129,15 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Mutants { only } => mutants(&only),
+        Command::Lab { seed, transactions, moments, program, dir } => {
+            let own = std::env::current_exe()?;
+            let folder = own.parent().unwrap_or(Path::new("."));
+            let program = program.unwrap_or_else(|| folder.join("deltaic"));
+            let dir = dir.unwrap_or_else(|| folder.join("../lab"));
+            let summary = harness::lab(&harness::LabOptions { dir, seed, transactions, moments, program })?;
+            println!("{summary:#?}");
+            Ok(())
+        }
         Command::IndexChild { log, dir, include, workers, commit_interval_ms, block_bytes } => {
             fill(&Life { log, dir, include, workers, commit_interval_ms, block_bytes })
         }

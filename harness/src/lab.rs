@@ -1,0 +1,19 @@
+//! Real servers, started from package registries: Postgres, Kafka, Kafka Connect with Debezium; and the end-to-end proof.
+//!
+//! ```text
+//!   workload ──SQL──> Postgres ──WAL──> Debezium in Connect ──> Kafka ──> deltaic run ──> index
+//!      │ after each commit                 × killed 3 times      × once     × twice        │ at random moments
+//!      └── truth: Postgres's own answer at an LSN ═══════════ must be equal ═══════════════┘
+//! ```
+//!
+//! Everything listens on loopback, on ports that are free, and ends with the process that started it.
+
+mod end_to_end;
+mod install;
+mod postgres;
+mod server;
+mod stack;
+mod truth;
+mod workload;
+
+pub use end_to_end::{LabOptions, LabSummary, lab};

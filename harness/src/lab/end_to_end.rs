@@ -1,0 +1,351 @@
+//! The proof: an index that is compared with Postgres's own answers while everything around it is killed.
+
+use super::install::install;
+use super::postgres::{Postgres, connect};
+use super::server::Server;
+use super::stack::{PREFIX, Stack};
+use super::truth::Truth;
+use super::workload::{Pace, Workload};
+use anyhow::{Context, Result, bail, ensure};
+use deltaic::dataflows::ConversationSearch;
+use deltaic::{Action, Engine, Index, IndexError, Log, Lsn, SinkError, Snapshot, Touch};
+use fastrand::Rng;
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// What is done.
+#[derive(Clone, Debug)]
+pub struct LabOptions {
+    /// The folder of all that is installed and written.
+    pub dir: PathBuf,
+    /// The seed of the workload and of the moments.
+    pub seed: u64,
+    /// Transactions beside the faults.
+    pub transactions: usize,
+    /// Moments at which the index is compared, at least.
+    pub moments: u64,
+    /// The `deltaic` command.
+    pub program: PathBuf,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabSummary {
+    /// Transactions that Postgres committed.
+    pub commits: u64,
+    /// What they were made of.
+    pub kinds: Vec<&'static str>,
+    /// How often the index was compared with Postgres's answer.
+    pub compared: u64,
+    /// Different LSNs among them.
+    pub lsns: u64,
+    /// How often Connect was killed.
+    pub connect_kills: u64,
+    /// How often the broker was restarted.
+    pub broker_restarts: u64,
+    /// How often `deltaic run` was killed.
+    pub kills: u64,
+    /// Documents at the end.
+    pub documents: u64,
+    /// Records of the captured log.
+    pub captured: u64,
+    /// Transactions in the replay of that log whose state was compared.
+    pub replayed: u64,
+}
+
+/// The pause between two commits, at most: the workload lasts as long as its faults do.
+const PAUSE: Duration = Duration::from_millis(120);
+/// How long the index may take to come to the last commit.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[derive(Clone, Copy)]
+enum Fault {
+    KillConnect,
+    KillDeltaic,
+    RestartBroker,
+}
+
+/// When what goes wrong, by the share of the workload.
+const FAULTS: [(f64, Fault); 6] = [
+    (0.12, Fault::KillConnect),
+    (0.25, Fault::KillDeltaic),
+    (0.40, Fault::KillConnect),
+    (0.55, Fault::RestartBroker),
+    (0.70, Fault::KillDeltaic),
+    (0.82, Fault::KillConnect),
+];
+
+/// Installs and starts all servers, and proves that the index is right at every moment.
+///
+/// # Errors
+/// The first thing that is not true, or that cannot be started.
+pub fn lab(options: &LabOptions) -> Result<LabSummary> {
+    fs::create_dir_all(&options.dir)?;
+    let dir = fs::canonicalize(&options.dir)?;
+    let installed = install(&dir)?;
+    let run = dir.join("run");
+    if run.exists() {
+        fs::remove_dir_all(&run)?;
+    }
+    fs::create_dir_all(&run)?;
+    let postgres = Postgres::start(&installed, &run)?;
+    let mut stack = Stack::start(&installed, &run)?;
+
+    let (truth, pace) = (Truth::default(), Pace::default());
+    let port = postgres.port;
+    let mut workload = Workload::new(options.seed, || Ok(connect(port)?), &truth, &pace)?;
+    // There is something to take a snapshot of.
+    workload.run(60, Duration::ZERO)?;
+    stack.make_connector(port)?;
+    // The snapshot lies behind the last commit.
+    workload.note()?;
+
+    let config = write_config(&run, stack.broker)?;
+    let mut lab = Lab {
+        program: options.program.clone(),
+        watch: Watch { dir: run.join("index"), last: None, index: None, summary: LabSummary::default() },
+        run,
+        config,
+        rng: Rng::with_seed(options.seed ^ 0x1ab),
+    };
+    let kinds = std::thread::scope(|scope| -> Result<_> {
+        let before = pace.commits.load(Relaxed);
+        let driver = scope.spawn(move || {
+            let run = workload.run(options.transactions, PAUSE);
+            (run, workload.kinds)
+        });
+        let ran = lab.beside(&mut stack, &truth, || {
+            let share = (pace.commits.load(Relaxed) - before) as f64 / options.transactions.max(1) as f64;
+            (share, pace.large.load(Relaxed), driver.is_finished())
+        });
+        pace.stop.store(true, Relaxed);
+        let (run, kinds) = driver.join().map_err(|_| anyhow::anyhow!("the workload panicked"))?;
+        run.context("the workload")?;
+        ran?;
+        Ok(kinds)
+    })?;
+    lab.replays(&truth)?;
+    let Lab { watch, .. } = lab;
+    let mut summary = watch.summary;
+    (summary.commits, summary.kinds) = (pace.commits.load(Relaxed) as u64, kinds.into_iter().collect());
+    ensure!(summary.compared >= options.moments, "compared {} times only", summary.compared);
+    drop(stack);
+    postgres.stop()?;
+    Ok(summary)
+}
+
+fn write_config(run: &Path, broker: u16) -> Result<PathBuf> {
+    let config = run.join("deltaic.toml");
+    let text = format!(
+        "[source]\nkind = \"kafka\"\nprefix = \"{PREFIX}\"\n\n[source.kafka]\nbootstrap.servers = \"127.0.0.1:{broker}\"\n\n\
+         [view]\nname = \"conversation_search\"\n\n[[sink]]\nkind = \"tantivy\"\npath = \"index\"\n"
+    );
+    fs::write(&config, text)?;
+    Ok(config)
+}
+
+struct Lab {
+    program: PathBuf,
+    run: PathBuf,
+    config: PathBuf,
+    watch: Watch,
+    rng: Rng,
+}
+
+impl Lab {
+    /// Runs `deltaic` beside the workload, breaks things, and compares; until the index has the last commit.
+    fn beside(&mut self, stack: &mut Stack, truth: &Truth, at: impl Fn() -> (f64, usize, bool)) -> Result<()> {
+        let mut deltaic = self.deltaic()?;
+        let mut faults = FAULTS.iter().peekable();
+        let (mut large, mut deadline) = (0, None);
+        loop {
+            let (share, larges, finished) = at();
+            if let Some((_, fault)) = faults.next_if(|(due, _)| share >= *due) {
+                match fault {
+                    Fault::KillConnect => {
+                        stack.kill_connect()?;
+                        self.watch.summary.connect_kills += 1;
+                        self.pause(1_500);
+                        self.watch.look(truth)?;
+                        stack.start_connect()?;
+                    }
+                    Fault::RestartBroker => {
+                        stack.stop_broker()?;
+                        self.watch.summary.broker_restarts += 1;
+                        self.pause(1_500);
+                        self.watch.look(truth)?;
+                        stack.start_broker()?;
+                    }
+                    Fault::KillDeltaic => {
+                        deltaic.kill()?;
+                        self.watch.summary.kills += 1;
+                        self.watch.look(truth)?;
+                        deltaic = self.deltaic()?;
+                    }
+                }
+            } else if larges > large && !finished {
+                // In the middle of a large transaction, once.
+                large = usize::MAX;
+                self.pause(60);
+                stack.kill_connect()?;
+                self.watch.summary.connect_kills += 1;
+                stack.start_connect()?;
+            }
+            ensure!(deltaic.lives()?, "deltaic ended: see {}", self.run.join("deltaic.log").display());
+            self.watch.look(truth)?;
+            if finished && faults.peek().is_none() {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+                let (last, answer) = truth.last().context("an answer")?;
+                // The last transactions may have changed nothing that is shown.
+                if self.watch.shows()?.as_deref() == Some(answer.as_str()) {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    let shown = self.watch.last;
+                    bail!("the index stands at {shown:?}; the last commit is before {last}; see {}", self.run.display());
+                }
+            }
+            self.pause(250);
+        }
+        let ended = deltaic.stop(Signal::INT)?;
+        ensure!(ended.success(), "deltaic, when it was asked to end: {ended}");
+        Ok(())
+    }
+
+    fn pause(&mut self, most_ms: u64) {
+        std::thread::sleep(Duration::from_millis(self.rng.u64(..=most_ms)));
+    }
+
+    fn deltaic(&self) -> Result<Server> {
+        let arguments = ["run".to_owned(), self.config.display().to_string()];
+        Server::start("deltaic", &self.program, None, &arguments, self.run.join("deltaic.log"))
+    }
+
+    /// Captures the topics and replays the log: the state behind each transaction is Postgres's answer.
+    fn replays(&mut self, truth: &Truth) -> Result<()> {
+        let log = self.run.join("log.jsonl.zst");
+        let captured = Command::new(&self.program).arg("capture").arg(&self.config).arg("--out").arg(&log).output()?;
+        let said = String::from_utf8_lossy(&captured.stderr);
+        ensure!(captured.status.success(), "deltaic capture: {}: {said}", captured.status);
+        let (mut documents, mut last, mut compared) = (BTreeMap::new(), None, 0_u64);
+        let report = Engine::replay(ConversationSearch::default(), Log::file(&log)).prefix(PREFIX).for_each(|touch| {
+            let lsn = touch.time;
+            if let Some(before) = last.replace(lsn).filter(|before| *before < lsn) {
+                same(truth, before, &documents).map_err(SinkError::other)?;
+                compared += 1;
+            }
+            take(&mut documents, touch);
+            Ok(())
+        })?;
+        let (at, answer) = truth.last().context("an answer")?;
+        ensure!(lines(&documents) == answer, "the replayed log ends with other documents than Postgres before {at}");
+        self.watch.summary.captured = report.records;
+        self.watch.summary.replayed = compared;
+        Ok(())
+    }
+}
+
+fn take(documents: &mut BTreeMap<String, String>, touch: Touch) {
+    let id = touch.id.to_string();
+    match touch.action {
+        Action::Delete => drop(documents.remove(&id)),
+        Action::Upsert(document) => {
+            let text = |field: &str| match document.get(field) {
+                Some(deltaic::dataflows::Value::Uuid(uuid)) => uuid.to_string(),
+                Some(deltaic::dataflows::Value::Text(text)) => text.to_string(),
+                other => format!("{other:?}"),
+            };
+            documents.insert(id, format!("{}|{}", text("user_uid"), text("step")));
+        }
+    }
+}
+
+/// Documents as Postgres's answer has them.
+fn lines(documents: &BTreeMap<String, String>) -> String {
+    let lines: Vec<String> = documents.iter().map(|(id, rest)| format!("{id}|{rest}")).collect();
+    lines.join("\n")
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("at LSN {lsn}: expected {expected:?}, found {found:?} ({documents} documents, expected {answers})")]
+struct Different {
+    lsn: u64,
+    expected: Vec<String>,
+    found: Vec<String>,
+    documents: usize,
+    answers: usize,
+}
+
+/// Compares documents with the answer at an LSN.
+fn same(truth: &Truth, lsn: u64, documents: &BTreeMap<String, String>) -> Result<(), Different> {
+    let answer = truth.at(lsn).unwrap_or_default();
+    let found = lines(documents);
+    if answer == found {
+        return Ok(());
+    }
+    let only = |of: &str, other: &str| {
+        let other: std::collections::BTreeSet<&str> = other.lines().collect();
+        of.lines().filter(|line| !other.contains(line)).take(5).map(str::to_owned).collect()
+    };
+    let (expected, surplus) = (only(&answer, &found), only(&found, &answer));
+    Err(Different { lsn, expected, found: surplus, documents: documents.len(), answers: answer.lines().count() })
+}
+
+/// Reads the index, whoever writes it.
+struct Watch {
+    dir: PathBuf,
+    index: Option<Index>,
+    last: Option<Lsn>,
+    summary: LabSummary,
+}
+
+impl Watch {
+    /// Loads and compares what is there.
+    fn look(&mut self, truth: &Truth) -> Result<()> {
+        let Some(snapshot) = self.snapshot()? else { return Ok(()) };
+        let lsn = snapshot.lsn();
+        ensure!(lsn >= self.last, "the index went back from {:?} to {lsn:?}", self.last);
+        let moved = lsn > self.last;
+        self.last = lsn;
+        let Some(lsn) = lsn else { return Ok(()) };
+        // Between a commit and its answer there is none.
+        let Some(_) = truth.at(lsn.0) else { return Ok(()) };
+        let documents = documents(&snapshot)?;
+        same(truth, lsn.0, &documents)?;
+        self.summary.compared += 1;
+        self.summary.lsns += u64::from(moved);
+        self.summary.documents = documents.len() as u64;
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Option<std::sync::Arc<Snapshot>>> {
+        if self.index.is_none() {
+            match Index::open(&self.dir) {
+                Ok(index) => self.index = Some(index),
+                Err(IndexError::Missing { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.index.as_ref().map(Index::reload).transpose().map_err(Into::into)
+    }
+
+    fn shows(&mut self) -> Result<Option<String>> {
+        Ok(self.snapshot()?.map(|snapshot| documents(&snapshot)).transpose()?.map(|documents| lines(&documents)))
+    }
+}
+
+fn documents(snapshot: &Snapshot) -> Result<BTreeMap<String, String>> {
+    let mut documents = BTreeMap::new();
+    for stored in snapshot.dump()? {
+        let stored = stored?;
+        let json: serde_json::Value = serde_json::from_str(&stored.json)?;
+        let text = |field: &str| json.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        documents.insert(stored.id.to_string(), format!("{}|{}", text("user_uid"), text("step")));
+    }
+    Ok(documents)
+}
