@@ -55,7 +55,8 @@ fn packages() -> Result<()> {
     // Debian's package would start a cluster of its own.
     fs::create_dir_all("/etc/postgresql-common")?;
     fs::write("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n")?;
-    let apt = |arguments: &[&str]| Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status();
+    let apt =
+        |arguments: &[&str]| Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status();
     let updated = apt(&["update", "-qq"]).context("apt-get cannot be run")?;
     ensure!(updated.success(), "apt-get update: {updated}");
     let installed = apt(&[&["install", "-y", "-qq", "--no-install-recommends"][..], &packages].concat())?;
@@ -80,7 +81,9 @@ pub(super) fn is_root() -> bool {
 
 fn pom() -> String {
     let jar = |group: &str, name: &str, version: &str| {
-        format!("<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>\n")
+        format!(
+            "<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>\n"
+        )
     };
     let kafka = ["kafka_2.13", "connect-runtime", "connect-json", "kafka-tools"];
     let jars: String = kafka.iter().map(|name| jar("org.apache.kafka", name, KAFKA)).collect();

@@ -7,6 +7,7 @@ use postgres::{Client, NoTls};
 use rustix::process::Signal;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The tables, and the view's answer in SQL of its own: what every state of the index is compared with.
@@ -74,6 +75,18 @@ impl Postgres {
         let made = Postgres { server, port, _data: data };
         made.client()?.batch_execute(SCHEMA)?;
         Ok(made)
+    }
+
+    /// Waits until the connector streams: its snapshot is taken.
+    pub(super) fn until_streaming(&self) -> Result<()> {
+        let mut client = self.client()?;
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let streams = "SELECT count(*) FROM pg_replication_slots WHERE active AND confirmed_flush_lsn IS NOT NULL";
+        while client.query_one(streams, &[])?.try_get::<_, i64>(0)? == 0 {
+            ensure!(Instant::now() < deadline, "the connector does not stream");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 
     pub(super) fn client(&self) -> Result<Client> {

@@ -19,7 +19,13 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a program, as another user if that is said. `setpriv` has the kernel kill it when this thread ends.
-    pub(super) fn start(name: &str, program: &Path, user: Option<&str>, arguments: &[String], log: PathBuf) -> Result<Server> {
+    pub(super) fn start(
+        name: &str,
+        program: &Path,
+        user: Option<&str>,
+        arguments: &[String],
+        log: PathBuf,
+    ) -> Result<Server> {
         let out = File::options().create(true).append(true).open(&log)?;
         let mut command = Command::new("setpriv");
         if let Some(user) = user {

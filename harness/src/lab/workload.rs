@@ -2,7 +2,7 @@
 //!
 //! A session never touches a row that another open one holds, so nothing ever waits.
 
-use super::truth::Truth;
+use super::truth::{Truth, position};
 use anyhow::{Context, Result};
 use fastrand::Rng;
 use postgres::Client;
@@ -70,10 +70,17 @@ pub(super) struct Workload<'w> {
     /// What occurred, for the summary.
     pub(super) kinds: BTreeSet<&'static str>,
     large: usize,
+    /// Below so many users there are only new ones.
+    pub(super) users_min: usize,
 }
 
 impl<'w> Workload<'w> {
-    pub(super) fn new(seed: u64, connect: impl Fn() -> Result<Client>, truth: &'w Truth, pace: &'w Pace) -> Result<Self> {
+    pub(super) fn new(
+        seed: u64,
+        connect: impl Fn() -> Result<Client>,
+        truth: &'w Truth,
+        pace: &'w Pace,
+    ) -> Result<Self> {
         let session = |client| Session {
             client,
             left: 0,
@@ -85,12 +92,23 @@ impl<'w> Workload<'w> {
         };
         let sessions = (0..3).map(|_| connect().map(session)).collect::<Result<_>>()?;
         let (rng, asking) = (Rng::with_seed(seed), connect()?);
-        Ok(Workload { rng, keys: Default::default(), sessions, asking, truth, pace, kinds: BTreeSet::new(), large: 0 })
+        Ok(Workload {
+            rng,
+            keys: Default::default(),
+            sessions,
+            asking,
+            truth,
+            pace,
+            kinds: BTreeSet::new(),
+            large: 0,
+            users_min: 20,
+        })
     }
 
     /// Notes what Postgres answers now.
     pub(super) fn note(&mut self) -> Result<()> {
-        self.truth.note(&mut self.asking)
+        let before = position(&mut self.asking)?;
+        self.truth.note(&mut self.asking, before)
     }
 
     /// Commits so many transactions, about, with pauses of up to `pause` between; no transaction is open at the end.
@@ -130,6 +148,7 @@ impl<'w> Workload<'w> {
     fn end(&mut self, at: usize, pause: Duration) -> Result<()> {
         let Some(session) = self.sessions.get_mut(at) else { return Ok(()) };
         let commits = !session.rolls_back;
+        let before = position(&mut self.asking)?;
         session.client.batch_execute(if commits { "COMMIT" } else { "ROLLBACK" })?;
         session.open = false;
         for (table, keys) in self.keys.iter_mut().enumerate() {
@@ -143,7 +162,7 @@ impl<'w> Workload<'w> {
             self.kinds.insert("rollback");
             return Ok(());
         }
-        self.truth.note(&mut self.asking)?;
+        self.truth.note(&mut self.asking, before)?;
         self.pace.commits.fetch_add(1, Relaxed);
         self.pace.large.store(self.large, Relaxed);
         let pause = pause.as_micros() as u64;
@@ -153,7 +172,7 @@ impl<'w> Workload<'w> {
 
     fn statement(&mut self, at: usize) -> String {
         let few = |keys: &Keys, count: usize| keys.free.len() < count;
-        if few(&self.keys[USERS], 20) {
+        if few(&self.keys[USERS], self.users_min) {
             return self.insert_user(at);
         }
         if few(&self.keys[CONVERSATIONS], 60) {
@@ -202,7 +221,14 @@ impl<'w> Workload<'w> {
 
     fn uid(&mut self) -> String {
         let n = self.rng.u128(..);
-        format!("{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}", (n >> 96) as u32, (n >> 80) as u16, (n >> 68) & 0xfff, (n >> 56) & 0xfff, n & 0xffff_ffff_ffff)
+        format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            (n >> 96) as u32,
+            (n >> 80) as u16,
+            (n >> 68) & 0xfff,
+            (n >> 56) & 0xfff,
+            n & 0xffff_ffff_ffff
+        )
     }
 
     /// A key for a new row: now and then that of one that is gone.
@@ -237,7 +263,9 @@ impl<'w> Workload<'w> {
                 let uid = self.new_key(at, ITEMS);
                 let kind = ["message", "message", "review_invite", "review"][self.rng.usize(..4)];
                 let seconds = self.rng.u32(..100_000);
-                format!("('{uid}', '{conversation}', '{kind}', NULL, timestamptz '2026-03-01' + interval '{seconds} s')")
+                format!(
+                    "('{uid}', '{conversation}', '{kind}', NULL, timestamptz '2026-03-01' + interval '{seconds} s')"
+                )
             })
             .collect();
         format!("INSERT INTO conversation_items VALUES {}", rows.join(", "))

@@ -96,6 +96,8 @@ struct Read {
 /// Ends that were looked up, and must be reached.
 struct LookUp {
     number: u64,
+    /// How far each was read when they were asked for.
+    read: BTreeMap<Partition, u64>,
     /// `None` until they are known.
     ends: Option<Vec<(Partition, u64)>>,
 }
@@ -210,15 +212,13 @@ impl Reading<'_> {
                 marks.extend(self.assign(&new)?);
             }
             Answer::Ends(ends) => {
-                for (partition, end) in &ends {
-                    let read = self.partitions.get(partition).map_or(0, |read| read.next);
-                    if *end < read {
-                        return Err(self.recreated(*partition, read, *end));
-                    }
+                let Some(look_up) = &mut self.look_up else { return Ok(()) };
+                let read = |partition| look_up.read.get(partition).copied().unwrap_or_default();
+                if let Some((partition, end)) = ends.iter().find(|(partition, end)| *end < read(partition)) {
+                    let read = read(partition);
+                    return Err(self.recreated(*partition, read, *end));
                 }
-                if let Some(look_up) = &mut self.look_up {
-                    look_up.ends = Some(ends);
-                }
+                look_up.ends = Some(ends);
             }
             Answer::Tail { partition, from, upto } => {
                 self.tail_asked = false;
@@ -263,14 +263,15 @@ impl Reading<'_> {
     fn ask_for_ends(&mut self) -> Result<Mark, KafkaError> {
         (self.unasked, self.asked) = (false, Instant::now());
         self.look_ups += 1;
-        self.look_up = Some(LookUp { number: self.look_ups, ends: None });
+        let read = self.partitions.iter().map(|(partition, read)| (*partition, read.next)).collect();
+        self.look_up = Some(LookUp { number: self.look_ups, read, ends: None });
         self.asking.ask(Question::Ends(self.partitions.keys().copied().collect()))?;
         Ok(Mark::Asked { look_up: self.look_ups })
     }
 
     /// Whether all is read up to the ends that were looked up.
     fn reached(&mut self) -> Option<Mark> {
-        let LookUp { number, ends: Some(ends) } = self.look_up.as_ref()? else { return None };
+        let LookUp { number, ends: Some(ends), .. } = self.look_up.as_ref()? else { return None };
         let short =
             |(partition, end): &&(Partition, u64)| self.partitions.get(partition).is_some_and(|read| read.next < *end);
         let Some(&(partition, end)) = ends.iter().find(short) else {
