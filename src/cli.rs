@@ -41,7 +41,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a configuration: the log that it names, through its view, into its sink.
+    /// Run a configuration: the source that it names, through its view, into its sink.
     Run(run::Run),
     /// Replay a log of Debezium records (`kcat -C -J` lines; plain, gzip or zstd) and print the documents as JSON lines,
     /// or keep them in an index.

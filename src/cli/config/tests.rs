@@ -1,6 +1,8 @@
 //! The configuration from text to meaning. The table of keys is the real one, and one secret key that there is not yet.
 
 mod help;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod layers;
 mod meaning;
 mod mistakes;
@@ -13,7 +15,9 @@ use super::schema::{Home, Key, Schema};
 use super::settings::Settings;
 use super::table::DEFINITIONS;
 use super::value::Value;
+use super::variables::Outside;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -61,11 +65,21 @@ fn environment(name: &str) -> Option<OsString> {
     }
 }
 
+/// The files there are.
+fn files(path: &Path) -> io::Result<String> {
+    match path.to_str() {
+        Some("dir/secret" | "/run/secret") => Ok(format!("{HIDDEN}\n")),
+        Some("dir/two-lines") => Ok(format!("{HIDDEN}\r\n\r\n")),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Settles `text` as the file `dir/podium.toml`.
 fn settle(text: &str, set: &[&str], flags: &[(&'static str, &str)]) -> Result<Settings, Mistakes> {
     let set: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
     let flags = Flags(flags.iter().map(|(flag, value)| (*flag, (*value).to_owned())).collect());
-    super::settle(schema(), Path::new("dir/podium.toml"), text, &set, &flags, &environment)
+    let outside = Outside { environment: &environment, files: &files };
+    super::settle(schema(), Path::new("dir/podium.toml"), text, &set, &flags, outside)
 }
 
 /// The mistakes, a line each.
@@ -86,7 +100,7 @@ fn every_default_fits_its_key() {
         if let Fallback::Is(written) = definition.fallback {
             let home = Home::only(definition.section).unwrap();
             // It panics where the default is wrong.
-            super::settings::default(Key { home, definition }, written);
+            super::settings::default(Key::new(home, definition), written);
         }
     }
 }
