@@ -42,6 +42,7 @@ pub(crate) use mistake::ConfigError;
 
 use clap::Args;
 use deltaic::dataflows::ConversationSearch;
+use kafka::Built;
 use mistake::{Mistake, Mistakes, Place};
 use schema::{Home, Schema};
 use settings::Settings;
@@ -73,7 +74,8 @@ impl Config {
 }
 
 fn schema() -> Schema {
-    Schema { definitions: table::DEFINITIONS, tables: meaning::tables_of(&ConversationSearch::default()) }
+    let tables = meaning::tables_of(&ConversationSearch::default());
+    Schema { definitions: table::DEFINITIONS, tables, built: Built::HERE }
 }
 
 /// Settings without mistakes.

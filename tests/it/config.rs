@@ -140,12 +140,6 @@ fn the_readme_shows_properties_for_tls_and_sasl() {
     }
 }
 
-#[cfg(not(feature = "kafka"))]
-#[test]
-fn a_build_without_kafka_says_so() {
-    config(KAFKA, &[]).check_refused(2, ":8: this build has no Kafka: build with the feature `kafka`");
-}
-
 #[test]
 fn the_connector_of_the_readme_is_the_example_and_as_it_must_be() {
     let text = include_str!("../../examples/connector.json");

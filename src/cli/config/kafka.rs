@@ -1,11 +1,19 @@
 //! What is known of librdkafka's properties before it is asked: which are secret, which the reader sets itself, and which
 //! this build cannot do. All others are passed on as they are.
 
-/// Whether this build reads Kafka.
-pub(crate) const BUILT: bool = cfg!(feature = "kafka");
+/// What a build can do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Built {
+    /// It reads Kafka.
+    pub(crate) kafka: bool,
+    /// It has TLS, and what of SASL needs it.
+    pub(crate) tls: bool,
+}
 
-/// Whether this build has TLS, and what of SASL needs it.
-pub(crate) const TLS: bool = cfg!(feature = "tls");
+impl Built {
+    /// What this one can do.
+    pub(crate) const HERE: Built = Built { kafka: cfg!(feature = "kafka"), tls: cfg!(feature = "tls") };
+}
 
 /// Whether the value of the property is shown to nobody.
 #[cfg(feature = "kafka")]

@@ -39,7 +39,7 @@ struct Rules<'a> {
 impl Rules<'_> {
     fn kafka(&mut self) {
         let Some(Setting { place, .. }) = self.settings.get(&Home::Source, "kind") else { return };
-        if !kafka::BUILT {
+        if !self.settings.schema.built.kafka {
             self.broken(place, "source.kind", "this build has no Kafka: build with the feature `kafka`");
         }
         self.need_prefix(place, &format!("`source.kind` = \"{KAFKA}\""));
@@ -58,6 +58,7 @@ impl Rules<'_> {
 
     /// What librdkafka is not asked for.
     fn properties(&mut self) {
+        let built = self.settings.schema.built;
         for (name, Setting { value, place }) in self.settings.all(&Home::Kafka) {
             let (Value::Text(text) | Value::Secret(Secret(text))) = value else { continue };
             let key = format!("{}.{name}", Home::Kafka);
@@ -67,7 +68,7 @@ impl Rules<'_> {
                 self.broken(place, &key, &format!("no property of librdkafka; write `source.{name}`"));
             } else if name == BROKERS && text.is_empty() {
                 self.broken(place, &key, "expected HOST:PORT, several with commas between");
-            } else if kafka::BUILT && !kafka::TLS && kafka::needs_tls(name, text) {
+            } else if built.kafka && !built.tls && kafka::needs_tls(name, text) {
                 self.broken(place, &key, "this build has no TLS: build with the feature `tls`");
             }
         }

@@ -1,17 +1,19 @@
 //! From names, as people write them, to keys: what there is, and what comes nearest to a name that there is not.
 
 use super::definition::{Definition, Kind, Section};
-use super::kafka;
+use super::kafka::{self, Built};
 use super::mistake::Wrong;
 use super::table::{KAFKA, PROPERTY};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The keys there are and the tables that the view reads.
+/// The keys there are, and what their values are checked against.
 #[derive(Debug)]
 pub(crate) struct Schema {
     pub(crate) definitions: &'static [Definition],
     pub(crate) tables: Vec<String>,
+    /// What the build can do.
+    pub(crate) built: Built,
 }
 
 /// One section of one configuration.

@@ -10,6 +10,7 @@ mod secrets;
 
 use super::definition::{Definition, Fallback, Kind, Section};
 use super::flags::Flags;
+use super::kafka::Built;
 use super::mistake::Mistakes;
 use super::schema::{Home, Key, Schema};
 use super::settings::Settings;
@@ -46,9 +47,11 @@ const PASSWORD: Definition = Definition {
     about: "The server's password.",
 };
 
+/// Of a build with Kafka and without TLS, whatever this one has.
 fn schema() -> Schema {
     let definitions: Vec<Definition> = DEFINITIONS.iter().copied().chain([PASSWORD]).collect();
-    Schema { definitions: definitions.leak(), tables: ["users", "conversations"].map(str::to_owned).to_vec() }
+    let tables = ["users", "conversations"].map(str::to_owned).to_vec();
+    Schema { definitions: definitions.leak(), tables, built: Built { kafka: true, tls: false } }
 }
 
 /// What everybody must not see.
@@ -76,10 +79,14 @@ fn files(path: &Path) -> io::Result<String> {
 
 /// Settles `text` as the file `dir/podium.toml`.
 fn settle(text: &str, set: &[&str], flags: &[(&'static str, &str)]) -> Result<Settings, Mistakes> {
+    settle_in(schema(), text, set, flags)
+}
+
+fn settle_in(schema: Schema, text: &str, set: &[&str], flags: &[(&'static str, &str)]) -> Result<Settings, Mistakes> {
     let set: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
     let flags = Flags(flags.iter().map(|(flag, value)| (*flag, (*value).to_owned())).collect());
     let outside = Outside { environment: &environment, files: &files };
-    super::settle(schema(), Path::new("dir/podium.toml"), text, &set, &flags, outside)
+    super::settle(schema, Path::new("dir/podium.toml"), text, &set, &flags, outside)
 }
 
 /// The mistakes, a line each.

@@ -287,14 +287,6 @@ fn missing_keys() {
     ]);
 }
 
-#[cfg(not(feature = "kafka"))]
-#[test]
-fn kafka_needs_a_build_with_it() {
-    let text = with(&[(KIND, "kind = \"kafka\"\nprefix = \"p\""), (FILES, "kafka.bootstrap.servers = \"a:1\"")]);
-    let expected = "`source.kind` at dir/podium.toml:2: this build has no Kafka: build with the feature `kafka`";
-    assert_eq!(mistakes(&text, &[], &[]), [expected]);
-}
-
 #[test]
 fn what_does_not_go_together() {
     check(&[
