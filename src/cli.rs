@@ -1,5 +1,7 @@
 //! The command line: what was typed, made into what it means. Standard output carries data only.
 
+#[cfg(feature = "kafka")]
+mod capture;
 mod config;
 mod index;
 mod logging;
@@ -41,11 +43,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a configuration: the log that it names, through its view, into its sink.
+    /// Run a configuration: the source that it names, through its view, into its sink.
     Run(run::Run),
     /// Replay a log of Debezium records (`kcat -C -J` lines; plain, gzip or zstd) and print the documents as JSON lines,
     /// or keep them in an index.
     Replay(replay::Replay),
+    /// Copy the topics that a configuration names from Kafka into a log that `deltaic replay` takes.
+    #[cfg(feature = "kafka")]
+    Capture(capture::CaptureTopics),
     /// Print the documents of an index that a query finds, as JSON lines.
     Search(index::Search),
     /// Print one document of an index.
@@ -81,6 +86,8 @@ fn run_command(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Run(run) => run.run(),
         Command::Replay(replay) => replay.run(),
+        #[cfg(feature = "kafka")]
+        Command::Capture(capture) => capture.run(),
         Command::Search(search) => search.run(),
         Command::Get(get) => get.run(),
         Command::Dump(dump) => dump.run(),

@@ -20,9 +20,12 @@ mod flags;
 pub(crate) mod fuzzing;
 mod given;
 mod help;
+mod kafka;
 mod meaning;
 mod mistake;
+mod moment;
 mod print;
+mod properties;
 mod rules;
 mod schema;
 mod set;
@@ -34,16 +37,17 @@ mod value;
 mod variables;
 
 pub(crate) use flags::Flags;
-pub(crate) use meaning::{Config, RunPlan, SinkConfig, TantivyConfig};
+pub(crate) use meaning::{Config, Reads, RunPlan, SinkConfig, TantivyConfig};
 pub(crate) use mistake::ConfigError;
 
 use clap::Args;
 use deltaic::dataflows::ConversationSearch;
+use kafka::Built;
 use mistake::{Mistake, Mistakes, Place};
 use schema::{Home, Schema};
 use settings::Settings;
 use std::path::{Path, PathBuf};
-use variables::Environment;
+use variables::Outside;
 
 /// Which file, and what is set over it.
 #[derive(Args, Clone, Debug)]
@@ -70,14 +74,16 @@ impl Config {
 }
 
 fn schema() -> Schema {
-    Schema { definitions: table::DEFINITIONS, tables: meaning::tables_of(&ConversationSearch::default()) }
+    let tables = meaning::tables_of(&ConversationSearch::default());
+    Schema { definitions: table::DEFINITIONS, tables, built: Built::HERE }
 }
 
 /// Settings without mistakes.
 fn settings(args: &ConfigArgs, flags: &Flags) -> Result<Settings, ConfigError> {
     let unreadable = |error| ConfigError::Unreadable { path: args.file.clone(), error };
     let text = std::fs::read_to_string(&args.file).map_err(unreadable)?;
-    settle(schema(), &args.file, &text, &args.set, flags, &|name| std::env::var_os(name)).map_err(ConfigError::Mistakes)
+    let outside = Outside { environment: &|name| std::env::var_os(name), files: &|path| std::fs::read_to_string(path) };
+    settle(schema(), &args.file, &text, &args.set, flags, outside).map_err(ConfigError::Mistakes)
 }
 
 fn settle(
@@ -86,7 +92,7 @@ fn settle(
     text: &str,
     set: &[String],
     flags: &Flags,
-    environment: Environment<'_>,
+    outside: Outside<'_>,
 ) -> Result<Settings, Mistakes> {
     let name = path.display().to_string();
     let parsed = file::parse(&schema, &name, path.parent().unwrap_or(Path::new("")), text);
@@ -102,7 +108,7 @@ fn settle(
         }
     }
     given.extend(flags.given());
-    let settings = Settings::settle(schema, &name, parsed.homes, given, environment, &mut mistakes);
+    let settings = Settings::settle(schema, &name, parsed.homes, given, outside, &mut mistakes);
     rules::check(&settings, &mut mistakes);
     if mistakes.is_empty() { Ok(settings) } else { Err(Mistakes::sorted(mistakes)) }
 }

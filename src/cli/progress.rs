@@ -36,7 +36,8 @@ impl Watch {
             let started = Instant::now();
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
                 let progress = handle.progress();
-                let text = text(&progress, started.elapsed());
+                let waits = handle.waits_for().map(|why| format!(" ({why})")).unwrap_or_default();
+                let text = text(&progress, started.elapsed()) + &waits;
                 match &bar {
                     Some(bar) => {
                         bar.set_position((progress.share.unwrap_or_default() * 1000.0) as u64);

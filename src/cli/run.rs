@@ -1,6 +1,6 @@
 //! `deltaic run`: what was typed, the run that it asks for, and the sink that it runs into.
 
-use super::config::{self, Config, ConfigArgs, ConfigError, Flags, RunPlan};
+use super::config::{self, Config, ConfigArgs, ConfigError, Flags, Reads, RunPlan};
 use super::{output, wrong_usage};
 use anyhow::Result;
 use clap::Args;
@@ -21,11 +21,16 @@ pub(super) struct Run {
 impl Run {
     /// Runs the configuration. One that cannot be used is wrong usage.
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let RunPlan { view, log, options, sink } = match self.plan() {
+        let RunPlan { view, reads, options, sink } = match self.plan() {
             Ok(plan) => plan,
             Err(error) => return Ok(wrong_usage("run", &error)),
         };
-        output::run(Engine::replay(view, log).options(options), &sink)?;
+        let engine = match reads {
+            Reads::Log(log) => Engine::replay(view, log),
+            #[cfg(feature = "kafka")]
+            Reads::Kafka(plan) => Engine::kafka(view, plan.kafka),
+        };
+        output::run(engine.options(options), &sink)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -39,7 +44,7 @@ impl Run {
 mod tests {
     use super::*;
     use clap::{Command, FromArgMatches};
-    use deltaic::{LogInput, Lsn};
+    use deltaic::{Log, LogInput, Lsn};
 
     fn run(args: &[&str]) -> Result<Run, clap::Error> {
         let command = Run::augment_args(Command::new("run"));
@@ -51,12 +56,20 @@ mod tests {
         run(args).unwrap().plan().unwrap()
     }
 
+    fn log_of(plan: &RunPlan) -> &Log {
+        match &plan.reads {
+            Reads::Log(log) => log,
+            #[cfg(feature = "kafka")]
+            Reads::Kafka(kafka) => panic!("{kafka:?}"),
+        }
+    }
+
     #[test]
     fn the_example_is_a_run() {
         let plan = plan(&[]);
         let log = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/podium/log.jsonl.zst");
-        assert_eq!(plan.log.inputs, [LogInput::File(log.into())]);
-        assert!(!plan.log.follow);
+        assert_eq!(log_of(&plan).inputs, [LogInput::File(log.into())]);
+        assert!(!log_of(&plan).follow);
     }
 
     #[test]
@@ -66,9 +79,9 @@ mod tests {
         let partitions: Vec<&str> = partitions.iter().flat_map(|set| ["--set", set]).collect();
         let over = ["--follow", "--workers", "3", "--until=9", "--set", "engine.workers=2"];
         let over = plan(&[&over[..], &partitions].concat());
-        assert_eq!((over.options.workers, over.options.until, over.log.follow), (3, Some(Lsn(9)), true));
+        assert_eq!((over.options.workers, over.options.until, log_of(&over).follow), (3, Some(Lsn(9)), true));
         let over = plan(&["--follow=false", "--set", "source.follow=true", "--set", "source.prefix=a"]);
-        assert_eq!((over.options.prefix.as_deref(), over.log.follow), (Some("a"), false));
+        assert_eq!((over.options.prefix.as_deref(), log_of(&over).follow), (Some("a"), false));
         let over = plan(&["--prefix", "2024", "--snapshot-complete", "--allow-partial-base"]);
         assert_eq!(over.options.prefix.as_deref(), Some("2024"));
         assert!(over.options.snapshot_complete && over.options.allow_partial_base);

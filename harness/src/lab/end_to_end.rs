@@ -288,7 +288,9 @@ fn lines(documents: &BTreeMap<String, String>) -> String {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("at LSN {lsn}, with answers at {around:?}: expected {expected:?}, found {found:?} ({documents} documents, expected {answers})")]
+#[error(
+    "at LSN {lsn}, with answers at {around:?}: expected {expected:?}, found {found:?} ({documents} documents, expected {answers})"
+)]
 struct Different {
     lsn: u64,
     around: (Option<u64>, Option<u64>),
@@ -311,7 +313,14 @@ fn same(truth: &Truth, lsn: u64, documents: &BTreeMap<String, String>) -> Result
     };
     let (expected, surplus) = (only(&answer, &found), only(&found, &answer));
     let around = truth.around(lsn);
-    Err(Different { lsn, around, expected, found: surplus, documents: documents.len(), answers: answer.lines().count() })
+    Err(Different {
+        lsn,
+        around,
+        expected,
+        found: surplus,
+        documents: documents.len(),
+        answers: answer.lines().count(),
+    })
 }
 
 /// Reads the index, whoever writes it.

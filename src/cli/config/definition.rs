@@ -15,7 +15,7 @@ pub(crate) struct Definition {
     pub(crate) fallback: Fallback,
     /// The option of `deltaic run` that sets it, without its dashes.
     pub(crate) flag: Option<&'static str>,
-    /// The kind of sink that has this key, if not all have it.
+    /// The kind of source or sink that has this key, if not all have it.
     pub(crate) only: Option<&'static str>,
     /// Its value is shown to nobody: not in an error, not by `deltaic config`, not in a log line.
     pub(crate) secret: bool,
@@ -27,6 +27,8 @@ pub(crate) struct Definition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Section {
     Source,
+    /// What librdkafka is told, within the source.
+    Kafka,
     /// One for each table, by its name.
     Tables,
     View,
@@ -54,6 +56,10 @@ pub(crate) enum Kind {
     },
     /// One of these texts.
     Choice(&'static [&'static str]),
+    /// The beginning, or a moment, which becomes milliseconds since 1970.
+    Start,
+    /// A text, or what is passed on as text. A table with the key `file` alone is what that file holds, and secret.
+    Property,
 }
 
 /// What holds where nobody sets the key.
@@ -68,13 +74,14 @@ pub(crate) enum Fallback {
 }
 
 impl Section {
-    pub(crate) const ALL: [Section; 5] =
-        [Section::Source, Section::Tables, Section::View, Section::Sink, Section::Engine];
+    pub(crate) const ALL: [Section; 6] =
+        [Section::Source, Section::Kafka, Section::Tables, Section::View, Section::Sink, Section::Engine];
 
     /// The word at the start of its keys.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Section::Source => "source",
+            Section::Kafka => "source.kafka",
             Section::Tables => "tables",
             Section::View => "view",
             Section::Sink => "sink",
@@ -86,6 +93,7 @@ impl Section {
     pub(crate) fn heading(self) -> &'static str {
         match self {
             Section::Source => "[source]",
+            Section::Kafka => "[source.kafka]",
             Section::Tables => "[tables.NAME]",
             Section::View => "[view]",
             Section::Sink => "[[sink]]",
@@ -98,7 +106,7 @@ impl Kind {
     /// What to call the value of an option on the command line.
     pub(crate) fn value_name(self) -> &'static str {
         match self {
-            Kind::Text | Kind::Texts | Kind::Choice(_) => "TEXT",
+            Kind::Text | Kind::Texts | Kind::Choice(_) | Kind::Start | Kind::Property => "TEXT",
             Kind::Path | Kind::Paths => "PATH",
             Kind::Boolean => "BOOLEAN",
             Kind::Integer { .. } => "N",
@@ -121,6 +129,10 @@ impl fmt::Display for Kind {
                 let quoted: Vec<String> = texts.iter().map(|text| format!("\"{text}\"")).collect();
                 f.write_str(&quoted.join(" or "))
             }
+            Kind::Start => f.write_str(
+                "\"beginning\", or a moment from 1970 on as in 2026-01-31T09:00:00Z, or its milliseconds since 1970",
+            ),
+            Kind::Property => f.write_str("a text, a number, true or false, or { file = \"PATH\" }"),
         }
     }
 }

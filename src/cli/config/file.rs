@@ -3,7 +3,11 @@
 
 use super::given::{Given, Raw};
 use super::mistake::{Mistake, Place, Wrong};
-use super::schema::{Home, Schema};
+use super::properties::properties;
+use super::schema::{Home, Key, Schema};
+use super::table::KAFKA;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -94,17 +98,41 @@ impl Reader<'_> {
     fn keys(&mut self, home: Home, at: usize, keys: &DeTable<'_>) {
         let place = self.place(at);
         for (name, value) in keys {
+            if home == Home::Source && name.get_ref() == KAFKA {
+                self.kafka(name, value);
+                continue;
+            }
             match self.schema.key(&home, name.get_ref()) {
-                Ok(key) => {
-                    let raw = Raw::of(value.get_ref());
-                    let written = self.text.get(value.span()).unwrap_or_default().to_owned();
-                    let place = self.place(name.span().start);
-                    self.parsed.given.push(Given { key, raw, written, place, folder: self.folder.to_owned() });
-                }
+                Ok(key) => self.given(key, Raw::of(value.get_ref()), value.span(), name.span().start),
                 Err(wrong) => self.mistake(name.span().start, wrong),
             }
         }
         self.parsed.homes.push((home, place));
+    }
+
+    fn kafka(&mut self, name: &Name<'_>, value: &Value<'_>) {
+        let Some(section) = value.get_ref().as_table() else {
+            return self.no_section(&Home::Kafka.to_string(), "a section [source.kafka]", name, value);
+        };
+        let mut known: BTreeMap<String, Place> = BTreeMap::new();
+        for property in properties(section) {
+            let key = self.schema.property(property.name.clone());
+            let place = self.place(property.at);
+            if let Some(first) = known.get(&property.name) {
+                let rule = format!("is there {first} already, spelt in another way");
+                self.mistake(property.at, Wrong::Rule { key: key.to_string(), rule });
+                continue;
+            }
+            known.insert(property.name, place);
+            self.given(key, property.raw, property.written, property.at);
+        }
+        let place = self.place(name.span().start);
+        self.parsed.homes.push((Home::Kafka, place));
+    }
+
+    fn given(&mut self, key: Key, raw: Raw, written: Range<usize>, at: usize) {
+        let written = self.text.get(written).unwrap_or_default().to_owned();
+        self.parsed.given.push(Given { key, raw, written, place: self.place(at), folder: self.folder.to_owned() });
     }
 
     /// A section's name with something else behind it; not shown, as nobody knows whether it is a secret.

@@ -58,11 +58,11 @@ impl Flags {
     pub(super) fn given(&self) -> impl Iterator<Item = Given> {
         self.0.iter().filter_map(|(flag, written)| {
             let (flag, definition) = flagged().find(|(known, _)| known == flag)?;
-            let key = Key { home: Home::only(definition.section)?, definition };
+            let key = Key::new(Home::only(definition.section)?, definition);
             let raw = match definition.kind {
-                Kind::Integer { .. } | Kind::Boolean => Raw::parse(written).unwrap_or(Raw::Other),
+                Kind::Integer { .. } | Kind::Boolean | Kind::Start => Raw::parse(written).unwrap_or(Raw::Other),
                 Kind::Texts | Kind::Paths => Raw::Texts(vec![written.clone()]),
-                Kind::Text | Kind::Path | Kind::Choice(_) => Raw::Text(written.clone()),
+                Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property => Raw::Text(written.clone()),
             };
             Some(Given { key, raw, written: written.clone(), place: Place::Flag(flag), folder: PathBuf::new() })
         })

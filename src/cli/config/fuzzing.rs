@@ -4,15 +4,22 @@
 use super::meaning::Config;
 use super::print::Effective;
 use super::settings::Settings;
+use super::variables::Outside;
 use super::{Flags, schema, settle};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Takes the bytes for a file.
 pub(crate) fn file(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let settled = |text: &str| -> Result<Settings, String> {
-        let variables = |name: &str| (name == "DIR").then(|| "data".into());
-        let settled = settle(schema(), Path::new("dir/fuzz.toml"), text, &[], &Flags::default(), &variables);
+        let outside = Outside {
+            environment: &|name| (name == "DIR").then(|| "data".into()),
+            files: &|path| {
+                if path.ends_with("secret") { Ok("xyzzy\n".to_owned()) } else { Err(ErrorKind::NotFound.into()) }
+            },
+        };
+        let settled = settle(schema(), Path::new("dir/fuzz.toml"), text, &[], &Flags::default(), outside);
         settled.map_err(|mistakes| mistakes.to_string())
     };
     match settled(text) {

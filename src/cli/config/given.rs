@@ -4,7 +4,7 @@
 use super::mistake::Place;
 use super::schema::Key;
 use std::path::PathBuf;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 /// A key and the value it was given.
 pub(crate) struct Given {
@@ -22,9 +22,14 @@ pub(crate) struct Given {
 pub(crate) enum Raw {
     Text(String),
     Integer(i64),
+    /// The number as it was written.
+    Float(String),
     Boolean(bool),
+    Datetime(String),
     /// A list of texts.
     Texts(Vec<String>),
+    /// A table with the key `file` alone.
+    File(String),
     /// What no key takes.
     Other,
 }
@@ -42,7 +47,9 @@ impl Raw {
                 let texts = values.iter().map(|value| value.get_ref().as_str().map(str::to_owned));
                 texts.collect::<Option<_>>().map_or(Raw::Other, Raw::Texts)
             }
-            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => Raw::Other,
+            DeValue::Float(float) => Raw::Float(float.as_str().to_owned()),
+            DeValue::Datetime(datetime) => Raw::Datetime(datetime.to_string()),
+            DeValue::Table(table) => file(table).map_or(Raw::Other, |path| Raw::File(path.to_owned())),
         }
     }
 
@@ -50,6 +57,11 @@ impl Raw {
     pub(crate) fn parse(text: &str) -> Option<Raw> {
         DeValue::parse(text).ok().map(|value| Raw::of(value.get_ref()))
     }
+}
+
+/// The path of a table that has the key `file` alone.
+pub(crate) fn file<'a>(table: &'a DeTable<'_>) -> Option<&'a str> {
+    table.get("file").filter(|_| table.len() == 1)?.get_ref().as_str()
 }
 
 /// The longest piece of a value that an error shows, in characters.

@@ -46,7 +46,10 @@ fn key(out: &mut String, definition: &Definition) {
         Fallback::Is(value) => format!("default: {value}"),
     });
     notes.extend(definition.flag.map(|flag| format!("option: --{flag}")));
-    notes.extend(definition.only.map(|kind| format!("only for kind = \"{kind}\"")));
+    // The heading of properties says what they are for.
+    let only = definition.only.filter(|_| definition.section != Section::Kafka);
+    let of = if definition.section == Section::Tables { "source.kind" } else { "kind" };
+    notes.extend(only.map(|kind| format!("only for {of} = \"{kind}\"")));
     notes.extend(definition.secret.then(|| "secret".to_owned()));
     // Writing to a text cannot fail.
     let _ = writeln!(out, "    {}", definition.name);

@@ -1,6 +1,11 @@
 //! What the settings mean: the typed configuration, and what a run is made of.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 mod read;
+
+#[cfg(feature = "kafka")]
+pub(crate) use kafka::{KafkaConfig, KafkaPlan};
 
 use deltaic::dataflows::{ConversationSearch, View};
 use deltaic::{EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
@@ -22,18 +27,34 @@ pub(crate) struct Config {
 /// `[source]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceConfig {
-    pub(crate) files: Vec<LogInput>,
+    pub(crate) input: InputConfig,
     pub(crate) prefix: Option<String>,
-    pub(crate) follow: bool,
     pub(crate) settle_ms: u64,
     pub(crate) snapshot_complete: bool,
     pub(crate) allow_partial_base: bool,
     pub(crate) on_bad_record: OnBadRecord,
 }
 
+/// What is of one kind of source only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum InputConfig {
+    /// A log.
+    Log {
+        /// Its files, in order.
+        files: Vec<LogInput>,
+        /// Whether its end is waited at for more.
+        follow: bool,
+    },
+    /// Kafka itself.
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaConfig),
+}
+
 /// `[tables.NAME]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableConfig {
+    #[cfg(feature = "kafka")]
+    pub(crate) topic: Option<String>,
     pub(crate) partitions: Option<u32>,
 }
 
@@ -75,9 +96,17 @@ pub(crate) struct EngineConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunPlan {
     pub(crate) view: ConversationSearch,
-    pub(crate) log: Log,
+    pub(crate) reads: Reads,
     pub(crate) options: EngineOptions,
     pub(crate) sink: SinkConfig,
+}
+
+/// What a run reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    Log(Log),
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaPlan),
 }
 
 impl Config {
@@ -85,11 +114,13 @@ impl Config {
     pub(crate) fn plan(self) -> RunPlan {
         let Config { source, tables, view, sink, engine } = self;
         let prefix = source.prefix.clone().unwrap_or_default();
-        let topic = |table: &str| {
-            let named = view.tables().into_iter().find(|known| name_in_view(&known.name) == table);
-            named.map(|known| format!("{prefix}.{}", known.name))
+        let whole = |table: &str| {
+            let mut names = view.tables().into_iter().map(|known| known.name.to_string());
+            names.find(|name| name_in_view(name) == table)
         };
-        let partitions = tables.iter().filter_map(|(table, config)| Some((topic(table)?, config.partitions?)));
+        let partitions = tables
+            .iter()
+            .filter_map(|(table, config)| Some((format!("{prefix}.{}", whole(table)?), config.partitions?)));
         let options = EngineOptions {
             workers: engine.workers,
             partitions: partitions.collect(),
@@ -104,8 +135,15 @@ impl Config {
             spill_dir: engine.spill_dir,
             spill_budget: engine.spill_budget_bytes,
         };
-        let log = Log { follow: source.follow, ..Log::new(source.files) };
-        RunPlan { view, log, options, sink }
+        let reads = match source.input {
+            InputConfig::Log { files, follow } => Reads::Log(Log { follow, ..Log::new(files) }),
+            #[cfg(feature = "kafka")]
+            InputConfig::Kafka(kafka) => {
+                let topics = tables.iter().filter_map(|(table, config)| Some((whole(table)?, config.topic.clone()?)));
+                Reads::Kafka(kafka.plan(topics.collect()))
+            }
+        };
+        RunPlan { view, reads, options, sink }
     }
 }
 

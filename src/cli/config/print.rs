@@ -19,6 +19,10 @@ impl fmt::Display for Effective<'_> {
                 writeln!(f)?;
             }
             writeln!(f, "{}", home.heading())?;
+            if *home == Home::Kafka {
+                self.properties(f)?;
+                continue;
+            }
             for definition in self.0.schema.of(home.section()) {
                 self.key(f, home, definition)?;
             }
@@ -32,10 +36,19 @@ impl Effective<'_> {
         let name = definition.name;
         match (self.0.get(home, name), definition.fallback) {
             (Some(setting), _) => writeln!(f, "{name} = {}", toml(&setting.value)),
-            (None, Fallback::Unset(instead)) => writeln!(f, "# {name} is not set: {instead}"),
-            // Of another kind of sink.
+            (None, Fallback::Unset(instead)) if self.0.has(home, definition) => {
+                writeln!(f, "# {name} is not set: {instead}")
+            }
+            // Of another kind of source or sink.
             (None, _) => Ok(()),
         }
+    }
+
+    /// Those that somebody set; the others are librdkafka's. A name with dots is quoted: it is one name.
+    fn properties(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.all(&Home::Kafka).try_for_each(|(name, setting)| {
+            write!(f, "{}", toml::Table::from_iter([(name.to_owned(), toml(&setting.value))]))
+        })
     }
 }
 

@@ -1,20 +1,31 @@
 //! What the keys may not be together. A rule speaks only where the values it is about are there: one that is wrong by
 //! itself has been told already.
 
+use super::definition::Section;
+use super::kafka;
 use super::mistake::{Mistake, Place, Wrong};
 use super::schema::Home;
 use super::settings::{Setting, Settings};
-use super::table::{DEAD_LETTER, TANTIVY};
-use super::value::{DASH, Value};
+use super::table::{BROKERS, DEAD_LETTER, KAFKA, TANTIVY};
+use super::value::{DASH, Secret, Value};
 use deltaic::dataflows::ConversationSearch;
+use std::collections::BTreeMap;
 
 /// Notes what breaks a rule.
 pub(crate) fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
     let mut rules = Rules { settings, mistakes };
-    rules.standard_input();
-    rules.follow();
+    // What a source of another kind does not have, it has been told.
+    if settings.kind(&Home::Source) == Some(KAFKA) {
+        rules.kafka();
+        rules.start();
+        rules.properties();
+        rules.topics();
+    } else {
+        rules.standard_input();
+        rules.follow();
+        rules.partitions();
+    }
     rules.dead_letters();
-    rules.tables();
     rules.include();
     rules.sinks();
     rules.spill();
@@ -26,6 +37,60 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
+    fn kafka(&mut self) {
+        let Some(Setting { place, .. }) = self.settings.get(&Home::Source, "kind") else { return };
+        if !self.settings.schema.built.kafka {
+            self.broken(place, "source.kind", "this build has no Kafka: build with the feature `kafka`");
+        }
+        self.need_prefix(place, &format!("`source.kind` = \"{KAFKA}\""));
+    }
+
+    /// Rows from before a moment are missing.
+    fn start(&mut self) {
+        if let Some(Setting { value: Value::Integer(_), place }) = self.settings.get(&Home::Source, "start")
+            && let Some(Setting { value: Value::Boolean(false), .. }) =
+                self.settings.get(&Home::Source, "allow_partial_base")
+        {
+            let rule = "a moment leaves out what was written before it; set `source.allow_partial_base` = true, too";
+            self.broken(place, "source.start", rule);
+        }
+    }
+
+    /// What librdkafka is not asked for.
+    fn properties(&mut self) {
+        let built = self.settings.schema.built;
+        for (name, Setting { value, place }) in self.settings.all(&Home::Kafka) {
+            let (Value::Text(text) | Value::Secret(Secret(text))) = value else { continue };
+            let key = format!("{}.{name}", Home::Kafka);
+            if let Some(why) = kafka::own(name) {
+                self.broken(place, &key, &format!("cannot be set: {why}"));
+            } else if self.settings.schema.of(Section::Source).any(|definition| definition.name == name) {
+                self.broken(place, &key, &format!("no property of librdkafka; write `source.{name}`"));
+            } else if name == BROKERS && text.is_empty() {
+                self.broken(place, &key, "expected HOST:PORT, several with commas between");
+            } else if built.kafka && !built.tls && kafka::needs_tls(name, text) {
+                self.broken(place, &key, "this build has no TLS: build with the feature `tls`");
+            }
+        }
+    }
+
+    /// A record is of one table.
+    fn topics(&mut self) {
+        let transactions = self.settings.get(&Home::Source, "transaction_topic");
+        let mut known: BTreeMap<&str, String> = BTreeMap::new();
+        if let Some(Setting { value: Value::Text(topic), .. }) = transactions {
+            known.insert(topic, "source.transaction_topic".to_owned());
+        }
+        for home in self.settings.homes.keys() {
+            let Some(Setting { value: Value::Text(topic), place }) = self.settings.get(home, "topic") else { continue };
+            let key = format!("{home}.topic");
+            match known.get(topic.as_str()) {
+                Some(first) => self.broken(place, &key, &format!("the same topic as `{first}`")),
+                None => drop(known.insert(topic, key)),
+            }
+        }
+    }
+
     fn standard_input(&mut self) {
         let Some(files @ Setting { value: Value::Paths(paths), .. }) = self.settings.get(&Home::Source, "files") else {
             return;
@@ -79,7 +144,7 @@ impl Rules<'_> {
     }
 
     /// Partitions are of topics, whose names begin with the prefix.
-    fn tables(&mut self) {
+    fn partitions(&mut self) {
         for home in self.settings.homes.keys().filter(|home| matches!(home, Home::Table(_))) {
             if let Some(partitions) = self.settings.get(home, "partitions") {
                 self.need_prefix(&partitions.place, &format!("`{home}.partitions`"));
@@ -107,7 +172,7 @@ impl Rules<'_> {
             }
             if let Some(Setting { value: Value::Path(path), place }) = self.settings.get(home, "path")
                 && path.as_os_str() == DASH
-                && self.settings.sink_kind(home) == Some(TANTIVY)
+                && self.settings.kind(home) == Some(TANTIVY)
             {
                 self.broken(place, &format!("{home}.path"), "an index is a folder; \"-\" is standard output");
             }

@@ -1,20 +1,26 @@
 //! From names, as people write them, to keys: what there is, and what comes nearest to a name that there is not.
 
-use super::definition::{Definition, Section};
+use super::definition::{Definition, Kind, Section};
+use super::kafka::{self, Built};
 use super::mistake::Wrong;
+use super::table::{KAFKA, PROPERTY};
+use std::borrow::Cow;
 use std::fmt;
 
-/// The keys there are and the tables that the view reads.
+/// The keys there are, and what their values are checked against.
 #[derive(Debug)]
 pub(crate) struct Schema {
     pub(crate) definitions: &'static [Definition],
     pub(crate) tables: Vec<String>,
+    /// What the build can do.
+    pub(crate) built: Built,
 }
 
 /// One section of one configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Home {
     Source,
+    Kafka,
     Table(String),
     View,
     /// The sink at this place, counted from 0.
@@ -26,6 +32,8 @@ pub(crate) enum Home {
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) home: Home,
+    /// The definition's, or a property's own.
+    pub(crate) name: Cow<'static, str>,
     pub(crate) definition: &'static Definition,
 }
 
@@ -34,6 +42,7 @@ impl Home {
     pub(crate) fn only(section: Section) -> Option<Home> {
         match section {
             Section::Source => Some(Home::Source),
+            Section::Kafka => Some(Home::Kafka),
             Section::Tables => None,
             Section::View => Some(Home::View),
             Section::Sink => Some(Home::Sink(0)),
@@ -52,6 +61,7 @@ impl Home {
     pub(crate) fn section(&self) -> Section {
         match self {
             Home::Source => Section::Source,
+            Home::Kafka => Section::Kafka,
             Home::Table(_) => Section::Tables,
             Home::View => Section::View,
             Home::Sink(_) => Section::Sink,
@@ -73,7 +83,19 @@ impl fmt::Display for Home {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.home, self.definition.name)
+        write!(f, "{}.{}", self.home, self.name)
+    }
+}
+
+impl Key {
+    /// The key that is defined so.
+    pub(crate) fn new(home: Home, definition: &'static Definition) -> Key {
+        Key { home, name: Cow::Borrowed(definition.name), definition }
+    }
+
+    /// Whether its value is shown to nobody.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.definition.secret || self.definition.kind == Kind::Property && kafka::is_secret(&self.name)
     }
 }
 
@@ -87,8 +109,9 @@ impl Schema {
     /// The key called `name` in `home`.
     pub(crate) fn key(&self, home: &Home, name: &str) -> Result<Key, Wrong> {
         let found = self.of(home.section()).find(|definition| definition.name == name);
-        found.map(|definition| Key { home: home.clone(), definition }).ok_or_else(|| {
-            let names: Vec<&str> = self.of(home.section()).map(|definition| definition.name).collect();
+        found.map(|definition| Key::new(home.clone(), definition)).ok_or_else(|| {
+            let mut names: Vec<&str> = self.of(home.section()).map(|definition| definition.name).collect();
+            names.extend((*home == Home::Source).then_some(KAFKA));
             Wrong::Unknown {
                 what: "key",
                 name: format!("{home}.{name}"),
@@ -96,6 +119,13 @@ impl Schema {
                 known: format!("{} has {}", home.heading(), names.join(", ")),
             }
         })
+    }
+
+    /// The property of librdkafka called `name`: there is one of every name, and the client knows which are right.
+    pub(crate) fn property(&self, name: String) -> Key {
+        let of = |known: &str| self.of(Section::Kafka).find(|definition| definition.name == known);
+        let definition = of(&name).or_else(|| of(PROPERTY)).expect("the table has an entry for every other property");
+        Key { home: Home::Kafka, name: Cow::Owned(name), definition }
     }
 
     /// The section of the table called `name`.
@@ -114,7 +144,11 @@ impl Schema {
     /// What to say of a word at the top of a file that is no section.
     pub(crate) fn no_section(&self, name: &str, is_table: bool) -> Wrong {
         let sections = Section::ALL.iter().map(|section| section.name());
-        let near = if is_table { nearest(name, sections).map(str::to_owned) } else { self.nearest_key(None, name) };
+        let near = match name {
+            KAFKA => Some(Section::Kafka.name().to_owned()),
+            _ if is_table => nearest(name, sections).map(str::to_owned),
+            _ => self.nearest_key(None, name),
+        };
         Wrong::Unknown {
             what: if is_table { "section" } else { "key" },
             name: name.to_owned(),
@@ -125,7 +159,12 @@ impl Schema {
 
     /// The nearest key: of the same section if one is near, else of any.
     fn nearest_key(&self, home: Option<&Home>, name: &str) -> Option<String> {
-        let near = self.definitions.iter().filter_map(|definition| {
+        if home == Some(&Home::Source) && distance(name, KAFKA).is_some() {
+            return Some(Section::Kafka.name().to_owned());
+        }
+        // Of properties there are more than these.
+        let keys = self.definitions.iter().filter(|definition| definition.section != Section::Kafka);
+        let near = keys.filter_map(|definition| {
             let here = home.filter(|home| home.section() == definition.section);
             Some(((here.is_none(), distance(name, definition.name)?), here, definition))
         });

@@ -5,6 +5,7 @@ use super::definition::Kind;
 use super::given::{Given, Raw};
 use super::mistake::{Place, Wrong};
 use super::schema::{Home, Key, Schema};
+use super::table::KAFKA;
 use std::path::PathBuf;
 
 /// Reads one `--set`, for a file that has this many sinks. Its paths are relative to the current folder.
@@ -13,6 +14,7 @@ pub(crate) fn parse(schema: &Schema, sinks: usize, text: &str) -> Result<Given, 
     let key = key(schema, sinks, path.trim())?;
     let written = value.trim().to_owned();
     let raw = raw(key.definition.kind, &written);
+    let (key, raw) = of_file(schema, key, raw);
     Ok(Given { key, raw, written, place: Place::Set, folder: PathBuf::new() })
 }
 
@@ -27,8 +29,9 @@ fn no_value(schema: &Schema, sinks: usize, text: &str) -> Wrong {
 fn raw(kind: Kind, text: &str) -> Raw {
     let bare = || Raw::Text(text.to_owned());
     match (kind, Raw::parse(text)) {
-        (Kind::Text | Kind::Path | Kind::Choice(_), Some(Raw::Text(text))) => Raw::Text(text),
-        (Kind::Text | Kind::Path | Kind::Choice(_), _) => bare(),
+        (Kind::Property, Some(file @ Raw::File(_))) => file,
+        (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property, Some(Raw::Text(text))) => Raw::Text(text),
+        (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property, _) => bare(),
         // One text is a list of one.
         (Kind::Texts | Kind::Paths, Some(Raw::Text(text))) => Raw::Texts(vec![text]),
         (Kind::Texts | Kind::Paths, None) if !text.starts_with('[') => Raw::Texts(vec![text.to_owned()]),
@@ -36,10 +39,24 @@ fn raw(kind: Kind, text: &str) -> Raw {
     }
 }
 
+/// `sasl.password.file=PATH` is what it is in a file: `sasl.password={ file = "PATH" }`.
+fn of_file(schema: &Schema, key: Key, raw: Raw) -> (Key, Raw) {
+    let property = key.name.strip_suffix(".file").filter(|_| key.definition.kind == Kind::Property);
+    match (property.map(|name| schema.property(name.to_owned())), raw) {
+        (Some(property), Raw::Text(path)) => (property, Raw::File(path)),
+        (_, raw) => (key, raw),
+    }
+}
+
 fn key(schema: &Schema, sinks: usize, path: &str) -> Result<Key, Wrong> {
     let parts: Vec<&str> = path.split('.').map(str::trim).collect();
     match parts[..] {
+        ["source", KAFKA] => Err(rule(path, "write --set source.kafka.PROPERTY=VALUE".to_owned())),
         ["source", name] => schema.key(&Home::Source, name),
+        ["source", KAFKA, _, ..] => {
+            let name = parts.iter().skip(2).copied().collect::<Vec<_>>().join(".");
+            Ok(schema.property(name))
+        }
         ["view", name] => schema.key(&Home::View, name),
         ["engine", name] => schema.key(&Home::Engine, name),
         ["tables", table, name] => schema.key(&schema.table(table)?, name),
@@ -54,7 +71,7 @@ fn key(schema: &Schema, sinks: usize, path: &str) -> Result<Key, Wrong> {
             Err(_) => Err(rule(path, format!("`{at}` is no sink's number; write `sink.0.{name}`"))),
         },
         ["source" | "view" | "engine" | "tables" | "sink", ..] => {
-            Err(rule(path, "expected SECTION.KEY, tables.NAME.KEY or sink.N.KEY".to_owned()))
+            Err(rule(path, "expected SECTION.KEY, source.kafka.PROPERTY, tables.NAME.KEY or sink.N.KEY".to_owned()))
         }
         [section, ..] => Err(schema.no_section(section, parts.len() > 1)),
         [] => Err(schema.no_section("", false)),

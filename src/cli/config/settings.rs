@@ -6,13 +6,16 @@
 //!
 //! Whoever is overruled must still make sense: a mistake in a file is told though `--set` gives another value.
 
-use super::definition::{Fallback, Section};
+use super::definition::{Definition, Fallback, Section};
 use super::given::{Given, Raw};
 use super::mistake::{Mistake, Place, Wrong};
 use super::schema::{Home, Key, Schema};
+use super::table::KAFKA;
 use super::value::{self, Value};
-use super::variables::Environment;
+use super::variables::Outside;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
 
 /// What a key is set to, and by whom.
@@ -28,9 +31,9 @@ pub(crate) struct Settings {
     pub(crate) schema: Schema,
     /// The sections there are, in order, and where they begin.
     pub(crate) homes: BTreeMap<Home, Place>,
-    values: BTreeMap<Home, BTreeMap<&'static str, Setting>>,
+    values: BTreeMap<Home, BTreeMap<Cow<'static, str>, Setting>>,
     /// The keys that somebody set, rightly or wrongly.
-    named: BTreeSet<(Home, &'static str)>,
+    named: BTreeSet<(Home, Cow<'static, str>)>,
 }
 
 impl Settings {
@@ -41,7 +44,7 @@ impl Settings {
         file: &str,
         homes: Vec<(Home, Place)>,
         given: Vec<Given>,
-        environment: Environment<'_>,
+        outside: Outside<'_>,
         mistakes: &mut Vec<Mistake>,
     ) -> Settings {
         let homes: BTreeMap<Home, Place> = homes.into_iter().collect();
@@ -51,29 +54,38 @@ impl Settings {
             settings.homes.entry(home).or_insert_with(|| Place::File(file.to_owned()));
         }
         for given in given {
-            let (home, name) = (given.key.home.clone(), given.key.definition.name);
-            settings.named.insert((home.clone(), name));
+            let (home, name) = (given.key.home.clone(), given.key.name.clone());
+            settings.named.insert((home.clone(), name.clone()));
             settings.homes.entry(home.clone()).or_insert_with(|| Place::File(file.to_owned()));
-            match value::read(&given, environment) {
+            match value::read(&given, outside) {
                 Ok(value) => settings.set(home, name, Setting { value, place: given.place }),
                 Err(wrong) => mistakes.push(Mistake { place: given.place, wrong }),
             }
+        }
+        if settings.kind(&Home::Source) == Some(KAFKA) {
+            settings.homes.entry(Home::Kafka).or_insert_with(|| Place::File(file.to_owned()));
         }
         settings.only(mistakes);
         settings.fall_back(mistakes);
         settings
     }
 
-    /// Keys that this kind of sink does not have.
+    /// Keys that this kind of source or sink does not have.
     fn only(&self, mistakes: &mut Vec<Mistake>) {
         for home in self.homes.keys() {
-            let Some(kind) = self.sink_kind(home) else { continue };
-            for definition in self.schema.of(home.section()) {
-                let other = definition.only.filter(|only| *only != kind);
-                if let (Some(only), Some(setting)) = (other, self.get(home, definition.name)) {
-                    let rule = format!("a sink of kind \"{kind}\" has no such key; one of kind \"{only}\" has");
-                    let key = Key { home: home.clone(), definition }.to_string();
-                    mistakes.push(Mistake { place: setting.place.clone(), wrong: Wrong::Rule { key, rule } });
+            let Some(kind) = self.kind(home) else { continue };
+            let what = if home.section() == Section::Sink { "sink" } else { "source" };
+            for (name, setting) in self.all(home) {
+                let key = match home {
+                    Home::Kafka => Ok(self.schema.property(name.to_owned())),
+                    _ => self.schema.key(home, name),
+                };
+                if let Ok(key) = key
+                    && let Some(only) = key.definition.only.filter(|only| *only != kind)
+                {
+                    let rule = format!("a {what} of kind \"{kind}\" has no such key; one of kind \"{only}\" has");
+                    let wrong = Wrong::Rule { key: key.to_string(), rule };
+                    mistakes.push(Mistake { place: setting.place.clone(), wrong });
                 }
             }
         }
@@ -82,12 +94,10 @@ impl Settings {
     fn fall_back(&mut self, mistakes: &mut Vec<Mistake>) {
         for (home, place) in self.homes.clone() {
             for definition in self.schema.of(home.section()) {
-                if self.is_named(&home, definition.name)
-                    || definition.only.is_some_and(|only| self.sink_kind(&home) != Some(only))
-                {
+                if self.is_named(&home, definition.name) || !self.has(&home, definition) {
                     continue;
                 }
-                let key = Key { home: home.clone(), definition };
+                let key = Key::new(home.clone(), definition);
                 match definition.fallback {
                     Fallback::Unset(_) => {}
                     Fallback::Required => {
@@ -96,19 +106,38 @@ impl Settings {
                     }
                     Fallback::Is(written) => {
                         let value = default(key, written);
-                        self.set(home.clone(), definition.name, Setting { value, place: Place::Default });
+                        self.set(
+                            home.clone(),
+                            Cow::Borrowed(definition.name),
+                            Setting { value, place: Place::Default },
+                        );
                     }
                 }
             }
         }
     }
 
-    /// The kind of the sink that `home` is.
-    pub(crate) fn sink_kind(&self, home: &Home) -> Option<&str> {
-        match (home.section(), self.get(home, "kind")?) {
-            (Section::Sink, Setting { value: Value::Text(kind), .. }) => Some(kind),
+    /// The kind of the sink that `home` is, or of the source that it is about.
+    pub(crate) fn kind(&self, home: &Home) -> Option<&str> {
+        let of = match home.section() {
+            Section::Source | Section::Kafka | Section::Tables => &Home::Source,
+            Section::Sink => home,
+            Section::View | Section::Engine => return None,
+        };
+        match self.get(of, "kind")? {
+            Setting { value: Value::Text(kind), .. } => Some(kind),
             _ => None,
         }
+    }
+
+    /// Whether `home` has the key, being of its kind.
+    pub(crate) fn has(&self, home: &Home, definition: &Definition) -> bool {
+        definition.only.is_none_or(|only| self.kind(home) == Some(only))
+    }
+
+    /// What the keys of the section are set to, by name.
+    pub(crate) fn all(&self, home: &Home) -> impl Iterator<Item = (&str, &Setting)> {
+        self.values.get(home).into_iter().flatten().map(|(name, setting)| (&**name, setting))
     }
 
     /// What the key is set to, if it has a value.
@@ -118,10 +147,10 @@ impl Settings {
 
     /// Whether somebody set the key, be it to a wrong value.
     pub(crate) fn is_named(&self, home: &Home, name: &'static str) -> bool {
-        self.named.contains(&(home.clone(), name))
+        self.named.contains(&(home.clone(), Cow::Borrowed(name)))
     }
 
-    fn set(&mut self, home: Home, name: &'static str, setting: Setting) {
+    fn set(&mut self, home: Home, name: Cow<'static, str>, setting: Setting) {
         self.values.entry(home).or_default().insert(name, setting);
     }
 }
@@ -131,5 +160,6 @@ pub(crate) fn default(key: Key, written: &'static str) -> Value {
     let raw = Raw::parse(written).unwrap_or(Raw::Other);
     let place = Place::Default;
     let given = Given { key, raw, written: written.to_owned(), place, folder: PathBuf::new() };
-    value::read(&given, &|_| None).expect("the table's defaults fit their kinds, as a test checks")
+    let outside = Outside { environment: &|_| None, files: &|_| Err(io::ErrorKind::NotFound.into()) };
+    value::read(&given, outside).expect("the table's defaults fit their kinds, as a test checks")
 }

@@ -5,6 +5,13 @@ use super::definition::{Definition, Fallback, Kind, Section};
 
 /// The kinds of sources.
 pub(crate) const LOG: &str = "log";
+pub(crate) const KAFKA: &str = "kafka";
+
+/// What `source.start` may be, beside a moment.
+pub(crate) const BEGINNING: &str = "beginning";
+
+/// The brokers to begin with: the one property of librdkafka that there is no going without.
+pub(crate) const BROKERS: &str = "bootstrap.servers";
 
 /// The kinds of sinks.
 pub(crate) const TANTIVY: &str = "tantivy";
@@ -13,6 +20,9 @@ pub(crate) const JSONL: &str = "jsonl";
 /// What `source.on_bad_record` may be.
 pub(crate) const STOP: &str = "stop";
 pub(crate) const DEAD_LETTER: &str = "dead-letter";
+
+/// Stands for the name of every other property.
+pub(crate) const PROPERTY: &str = "PROPERTY";
 
 const fn key(section: Section, name: &'static str, kind: Kind, fallback: Fallback, about: &'static str) -> Definition {
     Definition { section, name, kind, unit: None, fallback, flag: None, only: None, secret: false, about }
@@ -27,17 +37,20 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
     key(
         Section::Source,
         "kind",
-        Kind::Choice(&[LOG]),
+        Kind::Choice(&[LOG, KAFKA]),
         Fallback::Required,
-        "Where records come from: a log, which is what `kcat -C -J` prints.",
+        "Where records come from: a log, which is what `kcat -C -J` prints, or Kafka itself.",
     ),
-    key(
-        Section::Source,
-        "files",
-        Kind::Paths,
-        Fallback::Required,
-        "The log's files in order, plain, gzip or zstd; or \"-\" alone for standard input.",
-    ),
+    Definition {
+        only: Some(LOG),
+        ..key(
+            Section::Source,
+            "files",
+            Kind::Paths,
+            Fallback::Required,
+            "The log's files in order, plain, gzip or zstd; or \"-\" alone for standard input.",
+        )
+    },
     Definition {
         flag: Some("prefix"),
         ..key(
@@ -45,11 +58,55 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             "prefix",
             Kind::Text,
             Fallback::Unset("the one in the log"),
-            "The connector's topic.prefix. Standard input and [tables.NAME] need it.",
+            "The connector's topic.prefix. Kafka, standard input and [tables.NAME] need it.",
+        )
+    },
+    Definition {
+        only: Some(KAFKA),
+        ..key(
+            Section::Source,
+            "transaction_topic",
+            Kind::Text,
+            Fallback::Unset("PREFIX.transaction"),
+            "The topic of the connector's transactions: its topic.transaction, behind the prefix.",
+        )
+    },
+    Definition {
+        only: Some(KAFKA),
+        ..key(
+            Section::Source,
+            "start",
+            Kind::Start,
+            Fallback::Is("\"beginning\""),
+            "Where a run begins: with the first record there is, or with those that were written at or after a moment. What \
+             was before is then missing, so that a moment needs allow_partial_base = true.",
+        )
+    },
+    Definition {
+        unit: Some("records"),
+        only: Some(KAFKA),
+        ..key(
+            Section::Source,
+            "poll_records_max",
+            from(1),
+            Fallback::Is("4096"),
+            "The most records that go on together. Whichever of this and poll_bytes_max is reached first counts.",
+        )
+    },
+    Definition {
+        unit: Some("bytes"),
+        only: Some(KAFKA),
+        ..key(
+            Section::Source,
+            "poll_bytes_max",
+            from(1),
+            Fallback::Is("1048576"),
+            "The most bytes that go on together, unless it is one record.",
         )
     },
     Definition {
         flag: Some("follow"),
+        only: Some(LOG),
         ..key(
             Section::Source,
             "follow",
@@ -66,8 +123,8 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             "settle_ms",
             from(0),
             Fallback::Is("30000"),
-            "A transaction of a followed log that has been there for so long, with all that was there read, closes when its \
-             rows are counted, though nothing proves that the counts are right. 0 waits for a proof for ever.",
+            "A transaction of Kafka or of a followed log that has been there for so long, with all that was there read, \
+             closes when its rows are counted, though nothing proves that the counts are right. 0 waits for a proof for ever.",
         )
     },
     Definition {
@@ -77,7 +134,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             "snapshot_complete",
             Kind::Boolean,
             Fallback::Is("false"),
-            "You know that the log holds all of the initial snapshot, though some partition shows no change after it.",
+            "You know that the source holds all of the initial snapshot, though some partition shows no change after it.",
         )
     },
     Definition {
@@ -87,7 +144,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             "allow_partial_base",
             Kind::Boolean,
             Fallback::Is("false"),
-            "Go on without an initial snapshot. Rows from before the log are then missing, and the summary says so.",
+            "Go on without an initial snapshot. Rows from before the source's first are then missing, and the summary says so.",
         )
     },
     key(
@@ -105,7 +162,35 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         "The file of the records that cannot be used, a JSON line each. on_bad_record = \"dead-letter\" needs it.",
     ),
     Definition {
+        only: Some(KAFKA),
+        ..key(
+            Section::Kafka,
+            BROKERS,
+            Kind::Property,
+            Fallback::Required,
+            "The brokers to begin with: HOST:PORT, several with commas between.",
+        )
+    },
+    Definition {
+        only: Some(KAFKA),
+        ..key(
+            Section::Kafka,
+            PROPERTY,
+            Kind::Property,
+            Fallback::Unset("librdkafka's own"),
+            "Any other property of librdkafka by its own name, passed on as it is: those of TLS and SASL, fetch.wait.max.ms, \
+             group.id. A dot in a name may be one of TOML: sasl.username = \"ada\" is the same as \"sasl.username\" = \"ada\", \
+             and as username = \"ada\" in a section [source.kafka.sasl]. { file = \"PATH\" } is what the file holds, without \
+             the newline at its end. It is shown to nobody, and neither are passwords and keys.",
+        )
+    },
+    Definition {
+        only: Some(KAFKA),
+        ..key(Section::Tables, "topic", Kind::Text, Fallback::Unset("PREFIX.SCHEMA.NAME"), "The table's topic.")
+    },
+    Definition {
         unit: Some("partitions"),
+        only: Some(LOG),
         ..key(
             Section::Tables,
             "partitions",
@@ -234,7 +319,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             Section::Engine,
             "until",
             from(0),
-            Fallback::Unset("the end of the log"),
+            Fallback::Unset("the end of the source"),
             "Stop at the last transaction that ends at or before this LSN (a number, as in Debezium's records).",
         )
     },

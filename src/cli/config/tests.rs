@@ -1,6 +1,8 @@
 //! The configuration from text to meaning. The table of keys is the real one, and one secret key that there is not yet.
 
 mod help;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod layers;
 mod meaning;
 mod mistakes;
@@ -8,12 +10,15 @@ mod secrets;
 
 use super::definition::{Definition, Fallback, Kind, Section};
 use super::flags::Flags;
+use super::kafka::Built;
 use super::mistake::Mistakes;
 use super::schema::{Home, Key, Schema};
 use super::settings::Settings;
 use super::table::DEFINITIONS;
 use super::value::Value;
+use super::variables::Outside;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -42,9 +47,11 @@ const PASSWORD: Definition = Definition {
     about: "The server's password.",
 };
 
+/// Of a build with Kafka and without TLS, whatever this one has.
 fn schema() -> Schema {
     let definitions: Vec<Definition> = DEFINITIONS.iter().copied().chain([PASSWORD]).collect();
-    Schema { definitions: definitions.leak(), tables: ["users", "conversations"].map(str::to_owned).to_vec() }
+    let tables = ["users", "conversations"].map(str::to_owned).to_vec();
+    Schema { definitions: definitions.leak(), tables, built: Built { kafka: true, tls: false } }
 }
 
 /// What everybody must not see.
@@ -61,11 +68,25 @@ fn environment(name: &str) -> Option<OsString> {
     }
 }
 
+/// The files there are.
+fn files(path: &Path) -> io::Result<String> {
+    match path.to_str() {
+        Some("dir/secret" | "/run/secret") => Ok(format!("{HIDDEN}\n")),
+        Some("dir/two-lines") => Ok(format!("{HIDDEN}\r\n\r\n")),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Settles `text` as the file `dir/podium.toml`.
 fn settle(text: &str, set: &[&str], flags: &[(&'static str, &str)]) -> Result<Settings, Mistakes> {
+    settle_in(schema(), text, set, flags)
+}
+
+fn settle_in(schema: Schema, text: &str, set: &[&str], flags: &[(&'static str, &str)]) -> Result<Settings, Mistakes> {
     let set: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
     let flags = Flags(flags.iter().map(|(flag, value)| (*flag, (*value).to_owned())).collect());
-    super::settle(schema(), Path::new("dir/podium.toml"), text, &set, &flags, &environment)
+    let outside = Outside { environment: &environment, files: &files };
+    super::settle(schema, Path::new("dir/podium.toml"), text, &set, &flags, outside)
 }
 
 /// The mistakes, a line each.
@@ -86,7 +107,7 @@ fn every_default_fits_its_key() {
         if let Fallback::Is(written) = definition.fallback {
             let home = Home::only(definition.section).unwrap();
             // It panics where the default is wrong.
-            super::settings::default(Key { home, definition }, written);
+            super::settings::default(Key::new(home, definition), written);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! A given value to what its key takes: variables filled in, paths made relative to the right folder, limits checked.
-//! From here on a secret is a [`Secret`], which nothing prints.
+//! From here on a secret is a [`Secret`], which nothing prints; what a file holds is one, whatever it is for.
 
 use super::definition::Kind;
 use super::given::{Given, Raw, shown};
 use super::mistake::Wrong;
-use super::variables::{Environment, VariableError, substitute};
+use super::moment;
+use super::table::BEGINNING;
+use super::variables::{Environment, Outside, VariableError, substitute};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,17 @@ pub(crate) enum Value {
     Boolean(bool),
     Integer(i64),
     Secret(Secret),
+}
+
+impl Value {
+    /// The text, be it a secret.
+    #[cfg(feature = "kafka")]
+    pub(super) fn into_text(self) -> Option<String> {
+        match self {
+            Value::Text(text) | Value::Secret(Secret(text)) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// What stands where a secret would.
@@ -41,6 +54,8 @@ enum Unfit {
     /// It is not of the kind; this is what it looks like with its variables filled in, if it had any.
     Kind(Option<String>),
     Variable(VariableError),
+    /// Its file cannot be read.
+    File(String),
 }
 
 impl From<VariableError> for Unfit {
@@ -50,21 +65,42 @@ impl From<VariableError> for Unfit {
 }
 
 /// Reads what was given to a key.
-pub(crate) fn read(given: &Given, environment: Environment<'_>) -> Result<Value, Wrong> {
+pub(crate) fn read(given: &Given, outside: Outside<'_>) -> Result<Value, Wrong> {
     let definition = given.key.definition;
     let key = given.key.to_string();
-    let value = fill_in(&given.raw, definition.kind, environment)
-        .and_then(|(raw, filled)| fit(raw, definition.kind, &given.folder).ok_or(Unfit::Kind(filled)));
+    let value = match (definition.kind, &given.raw) {
+        (Kind::Property, Raw::File(path)) => file(path, &given.folder, outside),
+        (kind, raw) => fill_in(raw, kind, outside.environment)
+            .and_then(|(raw, filled)| fit(raw, kind, &given.folder).ok_or(Unfit::Kind(filled))),
+    };
     match value {
-        Ok(Value::Text(text)) if definition.secret => Ok(Value::Secret(Secret(text))),
+        Ok(Value::Text(text)) if given.key.is_secret() => Ok(Value::Secret(Secret(text))),
         Ok(value) => Ok(value),
         Err(Unfit::Variable(error)) => Err(Wrong::Variable { key, error }),
+        Err(Unfit::File(rule)) => Err(Wrong::Rule { key, rule }),
+        // Whether it is a secret, its name may not tell.
+        Err(Unfit::Kind(_)) if definition.kind == Kind::Property => {
+            Err(Wrong::Rule { key, rule: format!("expected {}", definition.kind) })
+        }
         Err(Unfit::Kind(filled)) => {
             let written = shown(filled.as_deref().unwrap_or(&given.written));
             let shown = (!definition.secret).then_some(written);
             Err(Wrong::Value { key, shown, expected: definition.kind.to_string() })
         }
     }
+}
+
+/// What a file holds, without the newline at its end.
+fn file(path: &str, folder: &Path, outside: Outside<'_>) -> Result<Value, Unfit> {
+    let (filled, any) = substitute(path, outside.environment)?;
+    let whole = folder.join(filled);
+    let text = (outside.files)(&whole).map_err(|error| {
+        // A variable may hold the secret itself, by mistake.
+        let shown = if any { path.to_owned() } else { whole.display().to_string() };
+        Unfit::File(format!("cannot read {shown}: {error}"))
+    })?;
+    let secret = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(&text);
+    Ok(Value::Secret(Secret(secret.to_owned())))
 }
 
 /// The value with its variables, and its text if it had any. For a number and a boolean, which are no texts, a text
@@ -74,7 +110,7 @@ fn fill_in(raw: &Raw, kind: Kind, environment: Environment<'_>) -> Result<(Raw, 
         Raw::Text(text) => {
             let (text, any) = substitute(text, environment)?;
             let parsed = match kind {
-                Kind::Integer { .. } | Kind::Boolean if any => Raw::parse(&text),
+                Kind::Integer { .. } | Kind::Boolean | Kind::Start if any => Raw::parse(&text),
                 _ => None,
             };
             Ok((parsed.unwrap_or_else(|| Raw::Text(text.clone())), any.then_some(text)))
@@ -84,7 +120,9 @@ fn fill_in(raw: &Raw, kind: Kind, environment: Environment<'_>) -> Result<(Raw, 
                 texts.iter().map(|text| Ok(substitute(text, environment)?.0)).collect();
             Ok((Raw::Texts(texts?), None))
         }
-        Raw::Integer(_) | Raw::Boolean(_) | Raw::Other => Ok((raw.clone(), None)),
+        Raw::Integer(_) | Raw::Float(_) | Raw::Boolean(_) | Raw::Datetime(_) | Raw::File(_) | Raw::Other => {
+            Ok((raw.clone(), None))
+        }
     }
 }
 
@@ -101,6 +139,12 @@ fn fit(raw: Raw, kind: Kind, folder: &Path) -> Option<Value> {
         (Kind::Integer { min, max }, Raw::Integer(integer)) if (min..=max).contains(&integer) => {
             Some(Value::Integer(integer))
         }
+        (Kind::Start, Raw::Text(text)) if text == BEGINNING => Some(Value::Text(text)),
+        (Kind::Start, Raw::Text(moment) | Raw::Datetime(moment)) => moment::milliseconds(&moment).map(Value::Integer),
+        (Kind::Start, Raw::Integer(moment)) if moment >= 0 => Some(Value::Integer(moment)),
+        (Kind::Property, Raw::Text(text) | Raw::Float(text)) => Some(Value::Text(text)),
+        (Kind::Property, Raw::Integer(integer)) => Some(Value::Text(integer.to_string())),
+        (Kind::Property, Raw::Boolean(boolean)) => Some(Value::Text(boolean.to_string())),
         _ => None,
     }
 }

@@ -4,9 +4,21 @@
 //! The errors name the variable and nothing of the text around it, which may be a secret.
 
 use std::ffi::OsString;
+use std::io;
+use std::path::Path;
 
 /// The variables there are; passed, so that tests have their own.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Reads the text of a file; passed for the same reason.
+pub(crate) type Files<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
+
+/// What values may refer to outside of the configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Outside<'a> {
+    pub(crate) environment: Environment<'a>,
+    pub(crate) files: Files<'a>,
+}
 
 /// A text whose variables cannot be filled in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,9 +2,11 @@
 
 use super::super::schema::Home;
 use super::super::settings::Settings;
-use super::super::table::{DEAD_LETTER, JSONL, TANTIVY};
+use super::super::table::{DEAD_LETTER, JSONL, LOG, TANTIVY};
 use super::super::value::{DASH, Value};
-use super::{Config, EngineConfig, SinkConfig, SourceConfig, TableConfig, TantivyConfig};
+#[cfg(feature = "kafka")]
+use super::{super::table::KAFKA, KafkaConfig};
+use super::{Config, EngineConfig, InputConfig, SinkConfig, SourceConfig, TableConfig, TantivyConfig};
 use deltaic::dataflows::{ConversationSearch, ZeroItems};
 use deltaic::{IndexOptions, LogInput, Lsn, OnBadRecord};
 use std::path::PathBuf;
@@ -18,7 +20,12 @@ impl Config {
             Home::Table(table) => {
                 let values = Values { settings, home: home.clone() };
                 let partitions = values.integer("partitions").map(|count| number(count) as u32);
-                Some((table.clone(), TableConfig { partitions }))
+                let table_config = TableConfig {
+                    #[cfg(feature = "kafka")]
+                    topic: values.text("topic"),
+                    partitions,
+                };
+                Some((table.clone(), table_config))
             }
             _ => None,
         });
@@ -41,19 +48,32 @@ impl Config {
 
 impl SourceConfig {
     fn of(source: &Values<'_>) -> SourceConfig {
-        let input = |path: PathBuf| if path.as_os_str() == DASH { LogInput::Stdin } else { LogInput::File(path) };
         let on_bad_record = match source.text("on_bad_record").expect(SETTLED).as_str() {
             DEAD_LETTER => OnBadRecord::DeadLetter(source.path("dead_letters").expect(SETTLED)),
             _ => OnBadRecord::Stop,
         };
         SourceConfig {
-            files: source.paths("files").into_iter().map(input).collect(),
+            input: InputConfig::of(source),
             prefix: source.text("prefix"),
-            follow: source.boolean("follow"),
             settle_ms: number(source.integer("settle_ms").expect(SETTLED)),
             snapshot_complete: source.boolean("snapshot_complete"),
             allow_partial_base: source.boolean("allow_partial_base"),
             on_bad_record,
+        }
+    }
+}
+
+impl InputConfig {
+    fn of(source: &Values<'_>) -> InputConfig {
+        let file = |path: PathBuf| if path.as_os_str() == DASH { LogInput::Stdin } else { LogInput::File(path) };
+        match source.text("kind").expect(SETTLED).as_str() {
+            LOG => InputConfig::Log {
+                files: source.paths("files").into_iter().map(file).collect(),
+                follow: source.boolean("follow"),
+            },
+            #[cfg(feature = "kafka")]
+            KAFKA => InputConfig::Kafka(KafkaConfig::of(source)),
+            other => unreachable!("the rules let no source of kind {other} through"),
         }
     }
 }
@@ -89,16 +109,16 @@ impl SinkConfig {
 }
 
 /// Why a value is there: mistakes have been told before.
-const SETTLED: &str = "settings without mistakes have what the table and the rules ask for";
+pub(super) const SETTLED: &str = "settings without mistakes have what the table and the rules ask for";
 
 /// A number whose least value is not below zero.
-fn number(integer: i64) -> u64 {
+pub(super) fn number(integer: i64) -> u64 {
     u64::try_from(integer).expect(SETTLED)
 }
 
 /// The values of one section.
-struct Values<'a> {
-    settings: &'a Settings,
+pub(super) struct Values<'a> {
+    pub(super) settings: &'a Settings,
     home: Home,
 }
 
@@ -107,7 +127,7 @@ impl Values<'_> {
         self.settings.get(&self.home, name).map(|setting| &setting.value)
     }
 
-    fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.value(name) {
             Some(Value::Text(text)) => Some(text.clone()),
             _ => None,
@@ -139,7 +159,7 @@ impl Values<'_> {
         matches!(self.value(name), Some(Value::Boolean(true)))
     }
 
-    fn integer(&self, name: &str) -> Option<i64> {
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
         match self.value(name) {
             Some(Value::Integer(integer)) => Some(*integer),
             _ => None,

@@ -65,7 +65,8 @@ fn unknown_names() {
         (
             &[("[view]", "[zzz]\n[view]")],
             &[
-                "unknown section `zzz` at dir/podium.toml:4; there are [source], [tables.NAME], [view], [[sink]], [engine]",
+                "unknown section `zzz` at dir/podium.toml:4; there are [source], [source.kafka], [tables.NAME], [view], \
+                 [[sink]], [engine]",
             ],
         ),
         (
@@ -74,7 +75,8 @@ fn unknown_names() {
         ),
         (
             &[("[source]", "zzz = 2\n[source]")],
-            &["unknown key `zzz` at dir/podium.toml:1; there are [source], [tables.NAME], [view], [[sink]], [engine]"],
+            &["unknown key `zzz` at dir/podium.toml:1; there are [source], [source.kafka], [tables.NAME], [view], \
+             [[sink]], [engine]"],
         ),
         (
             &[("[view]", "[tables.user]\n[view]")],
@@ -119,7 +121,11 @@ fn wrong_values() {
     let engine = |line: &str| format!("path = \"-\"\n[engine]\n{line}");
     let long = format!("on_bad_record = \"{}\"", "x".repeat(100));
     for (from, to, expected) in [
-        (KIND, "kind = \"kafka\"".to_owned(), "`source.kind` at dir/podium.toml:2 is `\"kafka\"`; expected \"log\""),
+        (
+            KIND,
+            "kind = \"redis\"".to_owned(),
+            "`source.kind` at dir/podium.toml:2 is `\"redis\"`; expected \"log\" or \"kafka\"",
+        ),
         (
             FILES,
             "files = \"a\"".to_owned(),
@@ -262,10 +268,7 @@ fn missing_keys() {
         (&[(KIND, "")], &["missing key `source.kind` in [source] at dir/podium.toml:1"]),
         (
             &[("[source]", ""), (KIND, ""), (FILES, "")],
-            &[
-                "missing key `source.kind`: dir/podium.toml has no section [source]",
-                "missing key `source.files`: dir/podium.toml has no section [source]",
-            ],
+            &["missing key `source.kind`: dir/podium.toml has no section [source]"],
         ),
         (
             &[(FILES, "files = [\"a\"]\non_bad_record = \"dead-letter\"")],
@@ -354,7 +357,11 @@ fn set_and_options() {
         (LEAST, "source.files=[", "`source.files` in --set is `[`; expected a list of one path or more"),
         (LEAST, "engine.workers", "`engine.workers` in --set: no value; write --set engine.workers=VALUE"),
         (LEAST, "4", "a --set has no `=`; write --set KEY=VALUE"),
-        (LEAST, "engine=2", "`engine` in --set: expected SECTION.KEY, tables.NAME.KEY or sink.N.KEY"),
+        (
+            LEAST,
+            "engine=2",
+            "`engine` in --set: expected SECTION.KEY, source.kafka.PROPERTY, tables.NAME.KEY or sink.N.KEY",
+        ),
         (LEAST, "sink.x.path=2", "`sink.x.path` in --set: `x` is no sink's number; write `sink.0.path`"),
         (
             LEAST,
