@@ -63,7 +63,7 @@ impl Packed {
     ) {
         let start = self.bytes.len();
         let topic = self.part(topic.as_bytes());
-        self.bytes.push(u8::from(key.is_some()) * KEY | u8::from(value.is_some()) * VALUE);
+        self.bytes.push(u8::from(key.is_some()) * KEY + u8::from(value.is_some()) * VALUE);
         let count = self.bytes.len();
         self.bytes.push(0);
         let key = self.part(key.unwrap_or_default());
