@@ -300,7 +300,10 @@ impl Reads {
             Reads::Log(log) => format!("{:?}", log.inputs),
             Reads::Source(_) => "records of a source".to_owned(),
             #[cfg(feature = "kafka")]
-            Reads::Kafka(kafka) => format!("{kafka:?}"),
+            // Of the properties no more than this: any other may be a secret.
+            Reads::Kafka(kafka) => {
+                format!("Kafka at {}", kafka.properties.get("bootstrap.servers").map_or("no broker", String::as_str))
+            }
         }
     }
 

@@ -68,16 +68,6 @@ pub enum KafkaError {
         /// Where it ends now.
         end: u64,
     },
-    /// Compaction removes rows of transactions.
-    #[error(
-        "topic {topic} is compacted (cleanup.policy={policy}): rows of older transactions are removed, and what they left cannot be told; set cleanup.policy=delete for it"
-    )]
-    Compacted {
-        /// The topic.
-        topic: String,
-        /// Its `cleanup.policy`.
-        policy: String,
-    },
     /// The client gave up.
     #[error("the Kafka client failed: {0}")]
     Client(String),
