@@ -59,7 +59,9 @@ fn packages() -> Result<()> {
         |arguments: &[&str]| Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status();
     let updated = apt(&["update", "-qq"]).context("apt-get cannot be run")?;
     ensure!(updated.success(), "apt-get update: {updated}");
-    let installed = apt(&[&["install", "-y", "-qq", "--no-install-recommends"][..], &packages].concat())?;
+    // The file above is ours, and stays.
+    let options = ["install", "-y", "-qq", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"];
+    let installed = apt(&[&options[..], &packages].concat())?;
     ensure!(installed.success(), "apt-get install {}: {installed}", packages.join(" "));
     let packages: Vec<&str> = missing().collect();
     ensure!(packages.is_empty(), "installed, and still missing: {}", packages.join(", "));
