@@ -139,6 +139,8 @@ pub fn lab(options: &LabOptions) -> Result<LabSummary> {
     let Lab { watch, .. } = lab;
     let mut summary = watch.summary;
     (summary.commits, summary.kinds) = (pace.commits.load(Relaxed) as u64, kinds.into_iter().collect());
+    ensure!(summary.lsns * 4 >= options.moments, "the index stood at {} LSNs only", summary.lsns);
+    ensure!(summary.replayed > 0, "nothing was replayed");
     ensure!(summary.compared >= options.moments, "compared {} times only", summary.compared);
     drop(stack);
     postgres.stop()?;
@@ -210,11 +212,11 @@ impl Lab {
             }
             ensure!(deltaic.lives()?, "deltaic ended: see {}", self.run.join("deltaic.log").display());
             self.watch.look(truth)?;
-            if finished && faults.peek().is_none() {
+            if finished {
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
                 let (last, answer) = truth.last().context("an answer")?;
                 // The last transactions may have changed nothing that is shown.
-                if self.watch.shows()?.as_deref() == Some(answer.as_str()) {
+                if faults.peek().is_none() && self.watch.shows()?.as_deref() == Some(answer.as_str()) {
                     break;
                 }
                 if Instant::now() > deadline {

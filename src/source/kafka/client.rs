@@ -118,7 +118,6 @@ pub(super) fn trouble(error: &ClientError) -> Trouble {
     match code(error) {
         Some(
             Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
             | Code::ClusterAuthorizationFailed
             | Code::SaslAuthenticationFailed
             | Code::Authentication
@@ -157,6 +156,8 @@ mod tests {
             (Code::BrokerTransportFailure, Trouble::Passing),
             (Code::AllBrokersDown, Trouble::Passing),
             (Code::NotLeaderForPartition, Trouble::Passing),
+            // Nothing but the display of the lag needs the group.
+            (Code::GroupAuthorizationFailed, Trouble::Passing),
             (Code::TopicAuthorizationFailed, Trouble::Denied),
             (Code::Authentication, Trouble::Denied),
             (Code::UnknownTopicOrPartition, Trouble::NoTopic),

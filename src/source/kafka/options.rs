@@ -39,6 +39,7 @@ impl Kafka {
         ("enable.auto.offset.store", "offsets are committed for those who watch the lag, by the reader itself"),
         ("auto.offset.reset", "a position that is gone must be told, not passed over"),
         ("isolation.level", "what a transaction of Kafka's has not committed is not there"),
+        ("allow.auto.create.topics", "a topic that is missing is waited for, not made"),
         ("enable.partition.eof", "the ends of partitions are looked up"),
         ("partition.assignment.strategy", "partitions are assigned by the reader itself"),
         ("group.instance.id", "partitions are assigned by the reader itself"),
