@@ -252,7 +252,7 @@ impl Aligner {
 
     fn note_mark(&mut self, worker: usize, of: usize, at: u64, mark: Mark) {
         match mark {
-            Mark::Partition { partition, first } => self.partitions.begin(partition, first),
+            Mark::Partition { partition, first } => self.partitions.start(partition, first),
             Mark::Asked { look_up } => {
                 let reads_ends = Partition { table: Catalog::TRANSACTIONS, number: 0 }.worker(of) == worker;
                 if reads_ends {

@@ -42,16 +42,12 @@ impl Partitions {
         (!of.contains_key(&partition.number)).then_some(of.len() as u32)
     }
 
-    /// There is this partition, and it is read from offset `first` on.
-    pub(super) fn begin(&mut self, partition: Partition, first: u64) {
-        self.start(partition, first);
-    }
-
     /// Whether there is any partition at all.
     pub(super) fn any(&self) -> bool {
         self.of.iter().any(|of| !of.is_empty())
     }
 
+    /// There is this partition, and it is read from `offset` on. What is said first counts.
     pub(super) fn start(&mut self, partition: Partition, offset: u64) {
         if let Some(shown) = self.shown(partition) {
             shown.first = shown.first.or(Some(offset));
