@@ -103,6 +103,8 @@ pub(crate) struct AlignOptions {
     pub(crate) repair_delay_ms: i64,
     /// For how many milliseconds an END must have been there, with all that was there read, before it is settled.
     pub(crate) settle_ms: u64,
+    /// The source looks up where its partitions end, and which there are: until then neither is known.
+    pub(crate) looks_up: bool,
 }
 
 /// The earliest thing a run has shown: it had started before any transaction that follows.
@@ -140,6 +142,8 @@ pub(crate) struct Aligner {
     at_end: bool,
     settling: Settling,
     looked_up: Ends,
+    /// The last look-up when all partitions had shown a change.
+    streamed_at: Option<u64>,
     /// Counts are believed where no row shows that the connector went past them.
     tail_believed: bool,
     /// Everything up to `until` was closed.
@@ -174,6 +178,7 @@ impl Aligner {
             at_end: false,
             settling: Settling::default(),
             looked_up: Ends::default(),
+            streamed_at: None,
             tail_believed: false,
             until_reached: false,
             report: AlignReport::default(),
@@ -252,8 +257,9 @@ impl Aligner {
 
     fn note_mark(&mut self, worker: usize, of: usize, at: u64, mark: Mark) {
         match mark {
-            Mark::Partition { partition, first } => self.partitions.start(partition, first),
+            Mark::Partition { partition, first, .. } => self.partitions.start(partition, first),
             Mark::Asked { look_up } => {
+                self.looked_up.saw(look_up);
                 let reads_ends = Partition { table: Catalog::TRANSACTIONS, number: 0 }.worker(of) == worker;
                 if reads_ends {
                     self.looked_up.asked(look_up, self.greatest_end);
@@ -372,8 +378,13 @@ impl Aligner {
     }
 
     fn publish_base(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<bool, AlignError> {
-        let vouched = self.base.vouched(&self.options, self.settling.upto());
+        let beheaded = self.partitions.beheaded();
+        let whole = beheaded.is_empty();
+        let vouched = self.base.vouched(&self.options, whole, self.settling.upto());
         let rests = self.base.rests();
+        if !self.all_partitions_shown() {
+            return Ok(false);
+        }
         let silent = match self.partitions.silent() {
             Some(silent) if silent.is_empty() || self.at_end || vouched || rests => silent,
             // Of a table nobody knows how many partitions it has.
@@ -387,9 +398,8 @@ impl Aligner {
         let names = |partitions: Vec<Partition>| {
             partitions.iter().map(|p| format!("{}/{}", self.table_name(p.table), p.number)).collect()
         };
-        let beheaded = self.partitions.beheaded();
-        let whole = beheaded.is_empty();
-        if self.base.attempted() && !whole && !self.options.snapshot_complete {
+        let may_lack = self.options.snapshot_complete || self.options.allow_partial_base;
+        if self.base.attempted() && !whole && !may_lack {
             return Err(AlignError::SnapshotBeheaded { partitions: names(beheaded) });
         }
         let Some(base) = self.base.decide(&self.options, silent.is_empty() || rests, whole) else {
@@ -410,6 +420,21 @@ impl Aligner {
             self.known(end.txid, end.lsn, true, out);
         }
         Ok(true)
+    }
+
+    /// Whether the partitions that are known are all there were when the snapshot ended, where the source looks that up: a
+    /// look-up made behind the first change of each of them has been answered.
+    fn all_partitions_shown(&mut self) -> bool {
+        if !self.options.looks_up || self.at_end {
+            return true;
+        }
+        let all_stream = self.partitions.silent().is_some_and(|silent| silent.is_empty()) && self.partitions.any();
+        if !all_stream {
+            self.streamed_at = None;
+            return true;
+        }
+        let asked = *self.streamed_at.get_or_insert(self.looked_up.asked_last());
+        self.looked_up.reached_last() > asked
     }
 
     fn forget_end(&mut self, txid: u64, end: Lsn) {

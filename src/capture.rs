@@ -3,6 +3,7 @@
 use crate::engine::RunHandle;
 use crate::envelope::codecs;
 use crate::error::Error;
+use crate::source::SourceRecord;
 use crate::source::catalog::Catalog;
 use crate::source::input::Piece;
 use crate::source::kafka::{Kafka, KafkaReader};
@@ -15,7 +16,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Copies the topics that a view reads from Kafka into a log, as `kcat -C -J` would print them: each partition's records in
-/// their order, those of different partitions as they come.
+/// their order, those of different partitions as they come. Topics have the names that Debezium gives them, whatever they are
+/// called in Kafka: a replay finds them by those.
 ///
 /// ```no_run
 /// use deltaic::dataflows::ConversationSearch;
@@ -29,7 +31,9 @@ use std::sync::Arc;
 pub struct Capture {
     kafka: Kafka,
     prefix: String,
+    /// The topics as they are called in Kafka, and as Debezium calls them.
     catalog: Catalog,
+    canonical: Catalog,
     follow: bool,
     status: Arc<Status>,
 }
@@ -47,9 +51,9 @@ impl Capture {
     /// The topics of the connector `prefix` that `view` reads, transactions among them.
     pub fn new(view: &impl View, kafka: Kafka, prefix: impl Into<String>) -> Capture {
         let prefix = prefix.into();
-        let catalog = Catalog::new(&prefix, codecs(view));
-        let catalog = catalog.renamed(&kafka.topics, kafka.transaction_topic.as_deref());
-        Capture { kafka, prefix, catalog, follow: false, status: Arc::default() }
+        let canonical = Catalog::new(&prefix, codecs(view));
+        let catalog = canonical.clone().renamed(&kafka.topics, kafka.transaction_topic.as_deref());
+        Capture { kafka, prefix, catalog, canonical, follow: false, status: Arc::default() }
     }
 
     /// Goes on when everything was copied that was there at first, until it is told to stop.
@@ -68,16 +72,27 @@ impl Capture {
     /// # Errors
     /// The topics cannot be read; or the log cannot be written: [`Error::Capture`].
     pub fn run(self, out: &mut dyn Write) -> Result<Captured, Error> {
-        let Capture { kafka, prefix, catalog, follow, status } = self;
+        let Capture { kafka, prefix, catalog, canonical, follow, status } = self;
+        // Whatever it waits for, the thread that asks the brokers then finds that it is over.
+        let _over = StopOnDrop(Arc::clone(&status));
         let stopped = Arc::clone(&status);
         let tailing = Tailing { settle: None, goes_on: Box::new(move || !stopped.is_stopped()) };
-        let (to_the_end, counters) = (!follow, Arc::clone(&status.counters));
+        let (to_the_end, counters, names) = (!follow, Arc::clone(&status.counters), catalog.clone());
         // A copy of what there is: whether that is enough is asked by who replays it.
-        let reader = KafkaReader { kafka, prefix, catalog, tailing, status, may_be_beheaded: true, to_the_end };
+        let (may_be_beheaded, may_be_compacted) = (true, true);
+        let reader =
+            KafkaReader { kafka, prefix, catalog, tailing, status, may_be_beheaded, may_be_compacted, to_the_end };
         let (mut captured, mut outcome) = (Captured::default(), Ok(()));
         reader.read(&mut |piece| {
-            outcome = write(&piece, out, &mut captured);
-            counters.records(if let Piece::Records { records, .. } = &piece { records.len() as u64 } else { 0 });
+            let Piece::Records { records, .. } = piece else { return true };
+            counters.records(records.len() as u64);
+            outcome = records.iter().try_for_each(|packed| {
+                let mut record = packed.record();
+                if let Some(of) = Catalog::partition(names.topic(&record.topic), record.partition) {
+                    record.topic = canonical.topic_name(of.table).to_owned().into();
+                }
+                write(&record, out, &mut captured)
+            });
             outcome.is_ok()
         })?;
         outcome.and_then(|()| out.flush()).map_err(Error::Capture)?;
@@ -85,15 +100,20 @@ impl Capture {
     }
 }
 
-fn write(piece: &Piece, out: &mut dyn Write, captured: &mut Captured) -> io::Result<()> {
-    let Piece::Records { records, .. } = piece else { return Ok(()) };
-    for packed in records.iter() {
-        let mut line = kcat::line(&packed.record());
-        line.push(b'\n');
-        out.write_all(&line)?;
-        captured.records += 1;
-        captured.bytes += line.len() as u64;
+struct StopOnDrop(Arc<Status>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
     }
+}
+
+fn write(record: &SourceRecord<'_>, out: &mut dyn Write, captured: &mut Captured) -> io::Result<()> {
+    let mut line = kcat::line(record);
+    line.push(b'\n');
+    out.write_all(&line)?;
+    captured.records += 1;
+    captured.bytes += line.len() as u64;
     Ok(())
 }
 

@@ -214,6 +214,7 @@ impl<V: View> Engine<V> {
                 load_rows: load_rows(options.memory_budget),
                 repair_delay_ms: options.repair_delay_ms,
                 settle_ms: options.settle_ms,
+                looks_up: reads.looks_up(),
             },
             partitions,
             restarts,
@@ -307,6 +308,15 @@ impl Reads {
         }
     }
 
+    /// Whether it is looked up where partitions end, and which there are.
+    fn looks_up(&self) -> bool {
+        match self {
+            Reads::Log(_) | Reads::Source(_) => false,
+            #[cfg(feature = "kafka")]
+            Reads::Kafka(_) => true,
+        }
+    }
+
     /// The same, as it is to be read.
     fn input(self, options: &EngineOptions, prefix: &str, catalog: &Catalog, status: &Arc<Status>) -> Input {
         let stopped = Arc::clone(status);
@@ -327,6 +337,7 @@ impl Reads {
                 tailing,
                 status: Arc::clone(status),
                 may_be_beheaded: options.allow_partial_base || options.snapshot_complete,
+                may_be_compacted: false,
                 to_the_end: false,
             }),
         }

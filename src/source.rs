@@ -28,8 +28,8 @@ use std::fmt;
 pub(crate) enum Mark {
     /// All there is was read, at so many milliseconds.
     AllRead { ms: u64 },
-    /// A partition is read, from this offset on.
-    Partition { partition: Partition, first: u64 },
+    /// A partition is read, from this offset on; `added` while others of its topic were read already.
+    Partition { partition: Partition, first: u64, added: bool },
     /// Where the partitions end is looked up now, for the n-th time.
     Asked { look_up: u64 },
     /// Everything up to those ends was read, at so many milliseconds.

@@ -132,8 +132,19 @@ pub(crate) struct Status {
 /// What a source waits for.
 #[derive(Default)]
 struct Waits {
-    brokers: Option<String>,
+    records: Option<String>,
+    answers: Option<String>,
     topics: String,
+}
+
+/// In which of its doings a source pauses.
+#[cfg(feature = "kafka")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiting {
+    /// Records are waited for.
+    Records,
+    /// Brokers are asked for something else.
+    Answers,
 }
 
 /// A poisoned lock is a panic of another thread, which ends the run by itself.
@@ -148,17 +159,23 @@ impl Status {
     }
 
     /// Says why the source gives nothing for the moment, or that it does again.
-    pub(crate) fn source_waits(&self, why: Option<String>) {
+    #[cfg(feature = "kafka")]
+    pub(crate) fn source_waits(&self, for_what: Waiting, why: Option<String>) {
         let mut waits = lock(&self.waits);
-        match (&waits.brokers, &why) {
+        let slot = match for_what {
+            Waiting::Records => &mut waits.records,
+            Waiting::Answers => &mut waits.answers,
+        };
+        match (&slot, &why) {
             (None, Some(why)) => tracing::warn!("the source pauses: {why}"),
             (Some(_), None) => tracing::info!("the source goes on"),
             _ => {}
         }
-        waits.brokers = why;
+        *slot = why;
     }
 
     /// Says which topics are missing.
+    #[cfg(feature = "kafka")]
     pub(crate) fn topics_missing(&self, topics: String) {
         lock(&self.waits).topics = topics;
     }
@@ -167,7 +184,7 @@ impl Status {
     pub(crate) fn waits_for(&self) -> Option<String> {
         let waits = lock(&self.waits);
         let topics = (!waits.topics.is_empty()).then(|| format!("missing topics: {}", waits.topics));
-        waits.brokers.clone().or(topics)
+        waits.answers.clone().or_else(|| waits.records.clone()).or(topics)
     }
 
     /// Nothing more is to be read.

@@ -103,8 +103,8 @@ impl Base {
     /// Whether the user says that nothing is missing of the base, and all that is there of it was read. Time alone proves
     /// nothing: where there may always be more, so may rows of the snapshot, from a partition that is silent. But when a
     /// transaction behind the snapshot has settled, so has the snapshot.
-    pub(super) fn vouched(&self, options: &AlignOptions, settled: Option<Lsn>) -> bool {
-        let said = options.snapshot_complete || (options.allow_partial_base && self.attempt.is_none());
+    pub(super) fn vouched(&self, options: &AlignOptions, whole: bool, settled: Option<Lsn>) -> bool {
+        let said = options.snapshot_complete || (options.allow_partial_base && (self.attempt.is_none() || !whole));
         said && settled > Some(self.attempt.unwrap_or_default())
     }
 
@@ -117,9 +117,10 @@ impl Base {
         whole: bool,
     ) -> Option<Result<(Lsn, bool), AlignError>> {
         match self.attempt {
-            Some(attempt) if (proven && (self.last || self.stream)) || options.snapshot_complete => {
-                Some(Ok((attempt, false)))
-            }
+            Some(attempt) if options.snapshot_complete => Some(Ok((attempt, false))),
+            Some(attempt) if proven && (self.last || self.stream) => Some(Ok((attempt, !whole))),
+            // What is gone does not come: what is left of it, and what comes behind, is all there will be.
+            Some(attempt) if !whole && options.allow_partial_base => Some(Ok((attempt, true))),
             Some(_) => None,
             None if self.from_the_start && (whole || options.snapshot_complete) => Some(Ok((Lsn(0), false))),
             None if options.allow_partial_base => Some(Ok((Lsn(0), true))),
@@ -131,7 +132,7 @@ impl Base {
         self.published = Some(lsn);
         let snapshot = self.attempt;
         let reset = snapshot.is_some_and(|attempt| self.reset(attempt));
-        let partial_from = partial.then(|| self.begins_behind.unwrap_or_default());
+        let partial_from = partial.then(|| self.begins_behind.unwrap_or(lsn));
         Closing::Base { snapshot, reset, partial_from }
     }
 }

@@ -19,12 +19,19 @@ pub(super) struct Ends {
     /// The last look-up whose ends each worker has come to.
     workers: BTreeMap<usize, u64>,
     upto: Option<Lsn>,
+    asked_last: u64,
+    reached_last: u64,
 }
 
 impl Ends {
     /// Ends are looked up; to be called when the worker that reads ENDs has come to there, at which `greatest` is known.
     pub(super) fn asked(&mut self, look_up: u64, greatest: Lsn) {
         self.asked.insert(look_up, greatest);
+    }
+
+    /// A worker, whichever, has come to where ends are looked up.
+    pub(super) fn saw(&mut self, look_up: u64) {
+        self.asked_last = self.asked_last.max(look_up);
     }
 
     /// A worker, of so many, has read all up to the ends of a look-up. True if all have.
@@ -37,7 +44,18 @@ impl Ends {
         let open = self.asked.split_off(&(least + 1));
         let reached = std::mem::replace(&mut self.asked, open);
         self.upto = reached.into_values().max().max(self.upto);
+        self.reached_last = least;
         least == look_up
+    }
+
+    /// The last look-up that began, of those that any worker has come to.
+    pub(super) fn asked_last(&self) -> u64 {
+        self.asked_last
+    }
+
+    /// The last one whose ends every worker has come to.
+    pub(super) fn reached_last(&self) -> u64 {
+        self.reached_last
     }
 
     /// Up to which END everything was read; `None` where ends are not looked up, or not reached yet.

@@ -85,7 +85,7 @@ impl Aligner {
             if self.counted(pending, table, count) {
                 continue;
             }
-            if !self.partitions.passed(table, pending.end.lsn) {
+            if !self.passed(pending, table) {
                 return Ok(None);
             }
             by = ClosedBy::Progress;
@@ -204,16 +204,23 @@ impl Aligner {
         let mut tables = 0..self.tables.len();
         named_tables_exist
             && self.partitions.known()
-            && tables.all(|table| !self.partitions.has(table) || self.partitions.passed(table, end.lsn))
+            && tables.all(|table| !self.partitions.has(table) || self.passed(pending, table))
+    }
+
+    /// Whether every partition of `table` has gone past the transaction. Where partitions are looked up that is known only
+    /// once they were, after its END was read: its rows may be in one that was added just before.
+    pub(super) fn passed(&self, pending: &Pending, table: usize) -> bool {
+        let known = !self.options.looks_up || self.at_end || self.read_to_the_ends(pending);
+        known && self.partitions.passed(table, pending.end.lsn)
     }
 
     /// Whether all of what is still pending in the tail is accounted for, now that all there is was read.
     pub(super) fn believe_the_tail(&self) -> bool {
         let accounted = |pending: &Pending| {
             let counts = pending.end.counts.iter().filter(|(_, count)| *count > 0);
-            let all_there = counts.copied().all(|(table, count)| {
-                self.counted(pending, table, count) || self.partitions.passed(table, pending.end.lsn)
-            });
+            let all_there = counts
+                .copied()
+                .all(|(table, count)| self.counted(pending, table, count) || self.passed(pending, table));
             all_there && !self.bears_signs(pending)
         };
         let mut in_tail = self.pending.values().filter(|pending| self.all_read(pending) && self.in_tail(pending));

@@ -78,7 +78,7 @@ impl Aligner {
         let doubt = self.doubt(pending, before);
         let count_of = |table| end.counts.iter().find(|(listed, _)| *listed == table).map_or(0, |(_, count)| *count);
         let counted = |table| count_of(table) == 0 || self.counted(pending, table, count_of(table));
-        let passed = |table| self.partitions.passed(table, end.lsn);
+        let passed = |table| self.passed(pending, table);
         let rows_miss = (0..self.tables.len()).any(|table| !counted(table) && !passed(table));
         // Missing rows say enough, unless there are signs that the counts are wrong.
         let counts_tell = doubt.is_none() || (rows_miss && doubt != Some(Doubt::Signs));

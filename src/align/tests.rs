@@ -80,6 +80,9 @@ impl Stage {
         closings
             .map(|(closing, time)| match closing {
                 Closing::Load { snapshot, reset } => format!("load {snapshot} at {time}, reset {reset}"),
+                Closing::Base { snapshot: Some(snapshot), partial_from: Some(from), .. } => {
+                    format!("base {snapshot}, partial from {from}")
+                }
                 Closing::Base { snapshot: Some(snapshot), reset: false, .. } => format!("base {snapshot}"),
                 Closing::Base { snapshot, reset, .. } => format!("base {snapshot:?}, reset {reset}"),
                 Closing::Transaction { end, .. } => format!("{end}"),

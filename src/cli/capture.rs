@@ -4,8 +4,8 @@ use super::config::{Config, ConfigArgs, ConfigError, Flags, Reads, RunPlan};
 use super::{supervise, wrong_usage};
 use anyhow::{Context, Result};
 use clap::Args;
-use deltaic::Capture;
-use std::fs::File;
+use deltaic::{Capture, Captured};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,28 +35,40 @@ impl CaptureTopics {
             Ok(plan) => plan,
             Err(error) => return Ok(wrong_usage("capture", &error)),
         };
-        let Reads::Kafka(plan) = reads else {
+        let Reads::Kafka(kafka) = reads else {
             return Ok(wrong_usage("capture", &"`source.kind` is not \"kafka\": a log needs no capturing"));
         };
-        let capture = Capture::new(&view, plan.kafka, options.prefix.unwrap_or_default()).follow(self.follow);
+        let capture = Capture::new(&view, kafka, options.prefix.unwrap_or_default()).follow(self.follow);
         supervise::stop_on_signal(capture.handle())?;
-        let cannot = || format!("cannot write {}", self.out.display());
         let captured = if self.out == Path::new("-") {
             capture.run(&mut BufWriter::new(io::stdout().lock()))?
         } else {
-            let file = BufWriter::new(File::create(&self.out).with_context(cannot)?);
-            if self.out.extension().is_some_and(|extension| extension == "zst") {
-                let mut out = zstd::Encoder::new(file, LEVEL).with_context(cannot)?;
-                let captured = capture.run(&mut out)?;
-                out.finish().and_then(|mut file| file.flush()).with_context(cannot)?;
-                captured
-            } else {
-                let mut file = file;
-                capture.run(&mut file)?
-            }
+            self.into_file(capture)?
         };
         eprintln!("{} records, {} bytes of lines", captured.records, captured.bytes);
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The log gets its name when it is whole; what is there under that name is replaced only then. Where the copy fails, what
+    /// there is of it is left beside, as a log that can be read.
+    fn into_file(&self, capture: Capture) -> Result<Captured> {
+        let cannot = |path: &Path| format!("cannot write {}", path.display());
+        let mut part = self.out.clone().into_os_string();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let mut file = BufWriter::new(File::create(&part).with_context(|| cannot(&part))?);
+        let captured = if self.out.extension().is_some_and(|extension| extension == "zst") {
+            let mut out = zstd::Encoder::new(file, LEVEL).with_context(|| cannot(&part))?;
+            let captured = capture.run(&mut out);
+            file = out.finish().with_context(|| cannot(&part))?;
+            captured
+        } else {
+            capture.run(&mut file)
+        };
+        file.flush().with_context(|| cannot(&part))?;
+        let captured = captured.with_context(|| format!("what was copied before is in {}", part.display()))?;
+        file.get_ref().sync_all().and_then(|()| fs::rename(&part, &self.out)).with_context(|| cannot(&self.out))?;
+        Ok(captured)
     }
 
     fn plan(&self) -> Result<RunPlan, ConfigError> {

@@ -28,7 +28,7 @@ impl Run {
         let engine = match reads {
             Reads::Log(log) => Engine::replay(view, log),
             #[cfg(feature = "kafka")]
-            Reads::Kafka(plan) => Engine::kafka(view, plan.kafka),
+            Reads::Kafka(kafka) => Engine::kafka(view, kafka),
         };
         output::run(engine.options(options), &sink)?;
         Ok(ExitCode::SUCCESS)

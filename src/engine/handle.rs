@@ -124,6 +124,11 @@ impl<S> Run<S> {
         Run { handle, thread }
     }
 
+    /// Whether the run has ended: then [`Run::join`] does not wait.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits for the run to end, and gives its outcome and the sink. A panic of the sink goes on here.
     pub fn join(self) -> (Result<Report, Error>, S) {
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

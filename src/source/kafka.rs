@@ -9,6 +9,7 @@
 //! Partitions are assigned by us and read from where we say, never by a group: what a worker reads must not move while rows
 //! wait. Offsets are committed to the group all the same, for those who watch its lag.
 
+mod admin;
 mod client;
 mod ends;
 mod error;

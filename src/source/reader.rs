@@ -3,6 +3,7 @@
 //! A partition is read by one worker, so what the aligner is told of it comes in the partition's order. A worker pauses
 //! while the aligner is behind: facts on their way are bounded.
 
+use super::Mark;
 use super::catalog::{Catalog, Partition, Topic};
 use super::feed::{Arrival, Chunk, Event, Inlet};
 use super::kcat::{self, BadLine};
@@ -83,6 +84,7 @@ pub(crate) fn read<'scope>(
                 Arrival::Chunk(mut chunk) => {
                     let (marks, at) = (std::mem::take(&mut chunk.marks), chunk.bytes_read);
                     let mut facts = reader.take(chunk);
+                    marks.iter().for_each(|mark| reader.mark(mark, worker, workers));
                     facts.extend(marks.into_iter().map(|mark| Fact::Mark { worker, of: workers, at, mark }));
                     reader.status.counters.facts_sent(facts.len() as u64);
                     output.activate().session(held).give_container(&mut facts);
@@ -132,6 +134,16 @@ impl Reader {
             }
         }
         facts
+    }
+
+    /// Takes note of a partition that was added. What has closed by now was whole without it: rows of those transactions can
+    /// only be re-deliveries, which the connector now writes to where their keys have moved.
+    fn mark(&mut self, mark: &Mark, worker: usize, workers: usize) {
+        let Mark::Partition { partition, added: true, .. } = *mark else { return };
+        if partition.worker(workers) == worker {
+            let closed = self.status.align().exact_at.unwrap_or_default();
+            self.partitions.entry(partition).or_insert((Offsets::default(), closed));
+        }
     }
 
     fn event(&mut self, event: Event, facts: &mut Vec<Fact>, tickets: &mut [Vec<Ticket>]) {

@@ -34,6 +34,29 @@ fn a_snapshot_of_which_first_records_are_missing_is_refused() {
     }
 }
 
+/// GIVEN topics that have lost their first records, and a user who goes on without them, THEN what is left is a partial base.
+#[test]
+fn what_is_left_of_a_snapshot_is_a_partial_base_where_that_is_allowed() {
+    let options = AlignOptions { allow_partial_base: true, ..options() };
+    let partial = "base 100, partial from 110";
+    let beheaded = || {
+        let mut stage = before_the_base(options.clone(), ONE_RUN);
+        stage.fact(USERS, 0, FactKind::Start { offset: 1 });
+        stage.snapshot(USERS, 0, 1, 100);
+        stage
+    };
+    let mut ended = beheaded();
+    ended.aligner.end_of_log(&mut ended.out).unwrap();
+    assert_eq!(ended.closed(), ["base 100, partial from 100"]);
+
+    let mut goes_on = beheaded();
+    goes_on.row(USERS, 0, 1, (5, 110), 111, 1);
+    goes_on.row(ITEMS, 0, 1, (5, 110), 112, 1);
+    goes_on.row(ITEMS, 1, 1, (5, 110), 113, 2);
+    assert_eq!(goes_on.closed(), [partial]);
+    assert!(goes_on.aligner.report().partial_base);
+}
+
 #[test]
 fn only_the_greatest_attempt_of_a_snapshot_is_shown() {
     let mut stage = before_the_base(options(), ONE_RUN);

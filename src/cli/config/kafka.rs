@@ -18,7 +18,7 @@ impl Built {
 /// Whether the value of the property is shown to nobody.
 #[cfg(feature = "kafka")]
 pub(crate) fn is_secret(property: &str) -> bool {
-    deltaic::Kafka::is_secret(property)
+    deltaic::Kafka::is_secret_by_name(property)
 }
 
 /// A build without Kafka uses no property, and shows none.

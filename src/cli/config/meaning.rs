@@ -5,7 +5,7 @@ mod kafka;
 mod read;
 
 #[cfg(feature = "kafka")]
-pub(crate) use kafka::{KafkaConfig, KafkaPlan};
+pub(crate) use kafka::KafkaConfig;
 
 use deltaic::dataflows::{ConversationSearch, View};
 use deltaic::{EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
@@ -106,7 +106,7 @@ pub(crate) struct RunPlan {
 pub(crate) enum Reads {
     Log(Log),
     #[cfg(feature = "kafka")]
-    Kafka(KafkaPlan),
+    Kafka(deltaic::Kafka),
 }
 
 impl Config {

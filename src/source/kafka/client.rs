@@ -4,7 +4,9 @@ use super::{Kafka, KafkaError};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub(super) type Consumer = BaseConsumer<Context>;
 
@@ -54,11 +56,11 @@ pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool) -> Result<Consum
         let problem = "expected HOST:PORT of a broker, several with commas between".to_owned();
         return Err(KafkaError::Property { name: "bootstrap.servers".to_owned(), problem });
     }
-    config.create_with_context(Context).map_err(|error| match error {
+    config.create_with_context(Context::default()).map_err(|error| match error {
         // Its words may hold the value, which may be a secret.
         ClientError::ClientConfig(_, problem, name, value) => {
-            let problem =
-                if value.is_empty() || !Kafka::is_secret(&name) { problem } else { "it is not accepted".into() };
+            let told = value.is_empty() || !kafka.is_secret(&name);
+            let problem = if told { problem } else { "it is not accepted".into() };
             KafkaError::Property { name, problem }
         }
         other => KafkaError::Client(other.to_string()),
@@ -66,7 +68,11 @@ pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool) -> Result<Consum
 }
 
 /// Hands what the client reports to the log.
-pub(super) struct Context;
+#[derive(Default)]
+pub(super) struct Context {
+    /// Offsets could not be committed, the last time it was tried.
+    commit_failed: AtomicBool,
+}
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -86,7 +92,18 @@ impl ClientContext for Context {
     fn stats_raw(&self, _: &[u8]) {}
 }
 
-impl ConsumerContext for Context {}
+impl ConsumerContext for Context {
+    fn commit_callback(&self, outcome: KafkaResult<()>, _: &TopicPartitionList) {
+        match outcome {
+            // Nothing but the display of the lag needs it.
+            Err(error) if !self.commit_failed.swap(true, Relaxed) => {
+                tracing::warn!(%error, "offsets cannot be committed for those who watch the lag");
+            }
+            Err(error) => tracing::debug!(%error, "offsets cannot be committed"),
+            Ok(()) => self.commit_failed.store(false, Relaxed),
+        }
+    }
+}
 
 /// What an error of the client's means to who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +142,7 @@ pub(super) fn trouble(error: &ClientError) -> Trouble {
         ) => Trouble::Denied,
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => Trouble::NoTopic,
         Some(Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::NoOffset) => Trouble::OutOfRange,
-        Some(Code::Fatal) | None => Trouble::Fatal,
+        Some(Code::Fatal | Code::InvalidTopic) | None => Trouble::Fatal,
         Some(_) => Trouble::Passing,
     }
 }

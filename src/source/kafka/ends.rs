@@ -1,12 +1,20 @@
 //! What is asked of the brokers beside reading: which partitions there are, where they begin, where they end now. On a thread
 //! of its own, so that reading waits for no answer.
+//!
+//! ```text
+//!   Question                    Answer
+//!   LookUp ──> topics ──> ends  partitions that were not known, topics that are missing, where each partition ends
+//!   Ranges ──> firsts, ends     where each partition begins and ends: a position is in none of them
+//!   Tails  ──> reads on         whether there is a record before an end, or only what a transaction of Kafka's leaves
+//! ```
 
+use super::admin::{TopicId, any_broker, describe_topics, topic_configs};
 use super::client::{Consumer, Trouble, consumer, trouble};
 use super::{Kafka, KafkaError, KafkaStart};
 use crate::source::catalog::{Catalog, Partition};
-use crate::status::Status;
+use crate::status::{Status, Waiting};
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError as ClientError;
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
@@ -19,26 +27,39 @@ use std::time::{Duration, Instant};
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long to wait before they are asked again.
 const AGAIN: Duration = Duration::from_millis(200);
+/// How long a topic that was read may be missing before it counts as deleted: brokers that start may not know it yet.
+const GONE: Duration = Duration::from_secs(30);
+/// How often it is asked how long topics keep what.
+const POLICY: Duration = Duration::from_secs(60);
 
 /// What is asked.
 pub(super) enum Question {
-    /// The partitions of each topic beyond those that are known, and where each begins.
-    Partitions(BTreeMap<u16, u32>),
-    /// Where these partitions end.
-    Ends(Vec<Partition>),
-    /// Whether there is a record between this offset and an end that was looked up before.
-    Tail { partition: Partition, from: u64, end: u64 },
+    /// Which partitions there are, and where each ends.
+    LookUp,
+    /// Where these partitions begin and end.
+    Ranges(Vec<Partition>),
+    /// Whether there is a record before an end that was looked up before.
+    Tails(Vec<Tail>),
+}
+
+/// A partition that was read up to the offset `from`, and ends at `end`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    pub(super) partition: Partition,
+    pub(super) from: u64,
+    pub(super) end: u64,
 }
 
 /// What is answered.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The partitions that were not known; and the topics that are missing.
-    Partitions { new: Vec<Begins>, missing: Vec<u16> },
-    /// Where each ends: the offset of the next record.
-    Ends(Vec<(Partition, u64)>),
-    /// From `from` up to `upto` there is no record.
-    Tail { partition: Partition, from: u64, upto: u64 },
+    /// The partitions that were not known, the topics that are missing, and where each partition ends: the offset of the
+    /// next record.
+    LookUp { new: Vec<Begins>, missing: Vec<u16>, ends: Vec<(Partition, u64)> },
+    /// The first offset of each, and its end.
+    Ranges(Vec<(Partition, u64, u64)>),
+    /// From `from` up to `end` there is no record: where `end` is `from`, that is not known, or there is one.
+    Tails(Vec<Tail>),
 }
 
 /// Where a partition begins.
@@ -49,6 +70,8 @@ pub(super) struct Begins {
     pub(super) first: u64,
     /// The first record to read.
     pub(super) start: u64,
+    /// Others of its topic were known before.
+    pub(super) added: bool,
 }
 
 /// The thread that asks. It ends when this is dropped, at the latest when the answer it waits for has come.
@@ -61,22 +84,28 @@ pub(super) struct Asking {
 const WAITING: usize = 3;
 
 impl Asking {
-    /// Starts the thread.
+    /// Starts the thread. `may_be_compacted` allows topics that do not keep every record.
     pub(super) fn start(
         consumer: Arc<Consumer>,
         kafka: &Kafka,
         prefix: &str,
         catalog: &Catalog,
         status: &Arc<Status>,
+        may_be_compacted: bool,
     ) -> Result<Asking, KafkaError> {
         let (questions, asked) = sync_channel(WAITING);
         let (answer, answers) = sync_channel(WAITING);
-        let brokers = Brokers {
+        let mut brokers = Brokers {
             consumer,
             kafka: kafka.clone(),
             prefix: prefix.to_owned(),
             catalog: catalog.clone(),
             status: Arc::clone(status),
+            may_be_compacted,
+            broker: None,
+            known: BTreeMap::new(),
+            policies: Policies::default(),
+            tails: None,
         };
         let ask = move || {
             for question in asked {
@@ -110,38 +139,64 @@ fn gone() -> KafkaError {
     KafkaError::Client("the thread that asks the brokers has ended".to_owned())
 }
 
+/// A topic that is read.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    id: TopicId,
+    partitions: u32,
+    /// Since when it is missing.
+    missing: Option<Instant>,
+}
+
+/// How long topics keep what.
+#[derive(Default)]
+struct Policies {
+    asked: Option<Instant>,
+    /// It was said that this cannot be seen.
+    unseen: bool,
+}
+
 struct Brokers {
     consumer: Arc<Consumer>,
     kafka: Kafka,
     prefix: String,
     catalog: Catalog,
     status: Arc<Status>,
+    may_be_compacted: bool,
+    /// The broker that is asked about topics, as long as it answers.
+    broker: Option<i32>,
+    known: BTreeMap<u16, Known>,
+    policies: Policies,
+    /// A client that is told of the ends of partitions, once there was a tail.
+    tails: Option<Arc<Consumer>>,
 }
 
 impl Brokers {
     /// Asks until there is an answer; `None` if the run ends before.
-    fn answer(&self, question: &Question) -> Option<Result<Answer, KafkaError>> {
+    fn answer(&mut self, question: &Question) -> Option<Result<Answer, KafkaError>> {
         loop {
             let answered = match question {
-                Question::Partitions(known) => self.partitions(known),
-                Question::Ends(partitions) => self.ends(partitions),
-                Question::Tail { partition, from, end } => self.tail(*partition, *from, *end),
+                Question::LookUp => self.look_up(),
+                Question::Ranges(partitions) => self.ranges(partitions),
+                Question::Tails(tails) => self.tails(tails),
             };
-            let error = match answered {
+            let waits = match answered {
                 Ok(answer) => {
-                    self.status.source_waits(None);
+                    self.status.source_waits(Waiting::Answers, None);
                     return Some(Ok(answer));
                 }
                 Err(Failed::For(error)) => return Some(Err(error)),
-                Err(Failed::Client(error)) => error,
+                Err(Failed::Passing(why)) => why,
+                Err(Failed::Client(error)) => match trouble(&error) {
+                    Trouble::Denied => return Some(Err(KafkaError::Denied { reason: error.to_string() })),
+                    Trouble::Fatal => return Some(Err(KafkaError::Client(error.to_string()))),
+                    Trouble::Passing | Trouble::NoTopic | Trouble::OutOfRange => {
+                        format!("the brokers do not answer: {error}")
+                    }
+                },
             };
-            match trouble(&error) {
-                Trouble::Denied => return Some(Err(KafkaError::Denied { reason: error.to_string() })),
-                Trouble::Fatal => return Some(Err(KafkaError::Client(error.to_string()))),
-                Trouble::Passing | Trouble::NoTopic | Trouble::OutOfRange => {
-                    self.status.source_waits(Some(format!("the brokers do not answer: {error}")));
-                }
-            }
+            self.broker = None;
+            self.status.source_waits(Waiting::Answers, Some(waits));
             if self.status.is_stopped() {
                 return None;
             }
@@ -149,52 +204,118 @@ impl Brokers {
         }
     }
 
-    fn partitions(&self, known: &BTreeMap<u16, u32>) -> Result<Answer, Failed> {
-        let mut missing = Vec::new();
-        let mut new = Vec::new();
-        for (&table, &known) in known {
-            let topic = self.catalog.topic_name(table);
-            let metadata = self.consumer.fetch_metadata(Some(topic), ANSWER)?;
-            let found = metadata.topics().iter().find(|found| found.name() == topic);
-            let error = found.and_then(|found| found.error()).map(|code| ClientError::MetadataFetch(code.into()));
-            let count = match error {
-                Some(error) if trouble(&error) == Trouble::NoTopic => 0,
-                Some(error) => return Err(error.into()),
-                None => found.map_or(0, |found| found.partitions().len() as u32),
+    fn look_up(&mut self) -> Result<Answer, Failed> {
+        let tables: Vec<u16> = (0..self.catalog.codecs.len() as u16).chain([Catalog::TRANSACTIONS]).collect();
+        let names: Vec<&str> = tables.iter().map(|table| self.catalog.topic_name(*table)).collect();
+        let broker = match self.broker {
+            Some(broker) => broker,
+            None => *self.broker.insert(any_broker(&self.consumer, self.catalog.topic_name(0), ANSWER)?),
+        };
+        let topics = describe_topics(&self.consumer, broker, &names, ANSWER)?;
+        let mut known = self.known.clone();
+        let (mut missing, mut new, mut leaderless) = (Vec::new(), Vec::new(), Vec::new());
+        for ((&table, name), topic) in tables.iter().zip(&names).zip(topics) {
+            let topic = match topic {
+                Ok(topic) => topic,
+                Err(code) if trouble(&ClientError::Global(code)) == Trouble::NoTopic => {
+                    if let Some(known) = self.known.get_mut(&table) {
+                        return Err(missing_now(known, name));
+                    }
+                    missing.push(table);
+                    continue;
+                }
+                Err(code) => return Err(ClientError::Global(code).into()),
             };
-            if count == 0 {
-                missing.push(table);
+            if table == Catalog::TRANSACTIONS && topic.partitions > 1 {
+                let (topic, partitions) = ((*name).to_owned(), topic.partitions);
+                return Err(Failed::For(KafkaError::TransactionPartitions { topic, partitions }));
             }
-            if table == Catalog::TRANSACTIONS && count > 1 {
-                let topic = topic.to_owned();
-                return Err(Failed::For(KafkaError::TransactionPartitions { topic, partitions: count }));
+            let before = known.entry(table).or_default();
+            if before.id.zip(topic.id).is_some_and(|(before, now)| before != now) {
+                return Err(Failed::For(KafkaError::Recreated { topic: (*name).to_owned() }));
             }
-            new.extend((known..count).map(|number| Partition { table, number }));
+            let added = before.partitions > 0;
+            new.extend((before.partitions..topic.partitions).map(|number| (Partition { table, number }, added)));
+            leaderless.extend(topic.leaderless.iter().map(|number| format!("{name}/{number}")));
+            *before = Known { id: topic.id.or(before.id), partitions: topic.partitions, missing: None };
         }
-        if new.is_empty() {
-            return Ok(Answer::Partitions { new: Vec::new(), missing });
+        if !leaderless.is_empty() {
+            return Err(Failed::Passing(format!("there is no leader of {}", leaderless.join(", "))));
         }
-        let first = self.offsets(&new, Offset::Beginning)?;
+        self.policies(broker, &known)?;
+        let all =
+            |(&table, known): (&u16, &Known)| (0..known.partitions).map(move |number| Partition { table, number });
+        let partitions: Vec<Partition> = known.iter().flat_map(all).collect();
+        let new = self.begins(&new)?;
+        let ends = self.ends(&partitions)?;
+        self.known = known;
+        Ok(Answer::LookUp { new, missing, ends })
+    }
+
+    /// Where partitions begin; of a topic that was known already they are read from their first record on.
+    fn begins(&self, new: &[(Partition, bool)]) -> Result<Vec<Begins>, Failed> {
+        let partitions: Vec<Partition> = new.iter().map(|(partition, _)| *partition).collect();
+        let first = self.offsets(&partitions, Offset::Beginning)?;
         let start = match self.kafka.start {
             KafkaStart::Beginning => first.clone(),
             KafkaStart::Timestamp(ms) => {
                 // Behind the last record the answer is the end.
-                let ends = self.offsets(&new, Offset::End)?;
-                let at = self.offsets(&new, Offset::Offset(ms.max(0)))?;
+                let ends = self.offsets(&partitions, Offset::End)?;
+                let at = self.offsets(&partitions, Offset::Offset(ms.max(0)))?;
                 at.into_iter().zip(ends).map(|(at, end)| at.or(end)).collect()
             }
         };
-        let begins = |((partition, first), start): ((Partition, Option<u64>), Option<u64>)| {
+        let begins = |((&(partition, added), first), start): ((&(Partition, bool), Option<u64>), Option<u64>)| {
             let first = first.unwrap_or_default();
-            Begins { partition, first, start: start.unwrap_or(first).max(first) }
+            let start = start.filter(|_| !added).unwrap_or(first).max(first);
+            Begins { partition, first, start, added }
         };
-        Ok(Answer::Partitions { new: new.into_iter().zip(first).zip(start).map(begins).collect(), missing })
+        Ok(new.iter().zip(first).zip(start).map(begins).collect())
     }
 
-    fn ends(&self, partitions: &[Partition]) -> Result<Answer, Failed> {
+    /// Refuses topics that do not keep every record until it expires.
+    fn policies(&mut self, broker: i32, known: &BTreeMap<u16, Known>) -> Result<(), Failed> {
+        let more = known.len() > self.known.len();
+        let due = self.policies.asked.is_none_or(|asked| asked.elapsed() > POLICY);
+        if self.may_be_compacted || known.is_empty() || !(more || due) {
+            return Ok(());
+        }
+        self.policies.asked = Some(Instant::now());
+        let names: Vec<&str> = known.keys().map(|table| self.catalog.topic_name(*table)).collect();
+        let policies = match topic_configs(&self.consumer, broker, &names, "cleanup.policy", ANSWER) {
+            Ok(policies) => policies,
+            Err(error) => vec![Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)); 1],
+        };
+        for (name, policy) in names.iter().zip(policies) {
+            match policy {
+                Ok(Some(policy)) if policy.contains("compact") => {
+                    return Err(Failed::For(KafkaError::Compacted { topic: (*name).to_owned(), policy }));
+                }
+                Ok(_) => {}
+                Err(error) if !std::mem::replace(&mut self.policies.unseen, true) => {
+                    tracing::warn!(
+                        topic = *name,
+                        %error,
+                        "it cannot be seen whether topics are compacted (needs DescribeConfigs): records that compaction removes are missed by nobody"
+                    );
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn ends(&self, partitions: &[Partition]) -> Result<Vec<(Partition, u64)>, Failed> {
         let ends = self.offsets(partitions, Offset::End)?;
-        let ends = partitions.iter().zip(ends).map(|(partition, end)| (*partition, end.unwrap_or_default()));
-        Ok(Answer::Ends(ends.collect()))
+        Ok(partitions.iter().zip(ends).map(|(partition, end)| (*partition, end.unwrap_or_default())).collect())
+    }
+
+    fn ranges(&self, partitions: &[Partition]) -> Result<Answer, Failed> {
+        let first = self.offsets(partitions, Offset::Beginning)?;
+        let ranges = self.ends(partitions)?.into_iter().zip(first);
+        Ok(Answer::Ranges(
+            ranges.map(|((partition, end), first)| (partition, first.unwrap_or_default(), end)).collect(),
+        ))
     }
 
     /// What `what` is in each partition: one request to each broker. `None` where the answer is the end of the partition.
@@ -211,8 +332,7 @@ impl Brokers {
         for partition in partitions {
             let topic = self.catalog.topic_name(partition.table);
             let elem = found.find_partition(topic, partition.number as i32);
-            let elem =
-                elem.ok_or_else(|| ClientError::MetadataFetch(rdkafka::types::RDKafkaErrorCode::UnknownPartition))?;
+            let elem = elem.ok_or(ClientError::MetadataFetch(Code::UnknownPartition))?;
             elem.error()?;
             offsets.push(match elem.offset() {
                 Offset::Offset(offset) => Some(offset.max(0) as u64),
@@ -223,32 +343,76 @@ impl Brokers {
     }
 
     /// What Kafka's own transactions leave is no record: where a partition ends with it, only reading up to the end tells.
-    fn tail(&self, partition: Partition, from: u64, end: u64) -> Result<Answer, Failed> {
-        let reading = consumer(&self.kafka, &self.prefix, true).map_err(Failed::For)?;
-        let topic = self.catalog.topic_name(partition.table);
-        let number = partition.number as i32;
-        let mut assigned = TopicPartitionList::with_capacity(1);
-        assigned.add_partition_offset(topic, number, Offset::Offset(from as i64))?;
-        reading.assign(&assigned)?;
-        let until = Instant::now() + ANSWER;
-        while Instant::now() < until && !self.status.is_stopped() {
-            match reading.poll(Duration::from_millis(100)) {
-                None => {}
-                Some(Ok(record)) => return Ok(Answer::Tail { partition, from, upto: record.offset().max(0) as u64 }),
-                // It was read to where it ends by now, which is no earlier.
-                Some(Err(ClientError::PartitionEOF(_))) => return Ok(Answer::Tail { partition, from, upto: end }),
-                Some(Err(error)) if trouble(&error) == Trouble::Passing => {}
-                Some(Err(error)) => return Err(error.into()),
+    fn tails(&mut self, tails: &[Tail]) -> Result<Answer, Failed> {
+        let reading = match &self.tails {
+            Some(reading) => Arc::clone(reading),
+            None => {
+                let reading = Arc::new(consumer(&self.kafka, &self.prefix, true).map_err(Failed::For)?);
+                Arc::clone(self.tails.insert(reading))
             }
+        };
+        let mut assigned = TopicPartitionList::with_capacity(tails.len());
+        for Tail { partition, from, .. } in tails {
+            let topic = self.catalog.topic_name(partition.table);
+            assigned.add_partition_offset(topic, partition.number as i32, Offset::Offset(*from as i64))?;
         }
-        Ok(Answer::Tail { partition, from, upto: from })
+        reading.assign(&assigned)?;
+        let queue_of = |partition: Partition| {
+            reading.split_partition_queue(self.catalog.topic_name(partition.table), partition.number as i32)
+        };
+        let mut open: Vec<_> =
+            tails.iter().filter_map(|tail| queue_of(tail.partition).map(|queue| (*tail, queue))).collect();
+        let mut known = Vec::new();
+        let until = Instant::now() + ANSWER;
+        let mut failed = None;
+        // Whatever else goes wrong with a partition, the reader finds out by itself.
+        let ends_all = |error: &ClientError| matches!(trouble(error), Trouble::Denied | Trouble::Fatal);
+        while !open.is_empty() && Instant::now() < until && !self.status.is_stopped() && failed.is_none() {
+            if let Some(Err(error)) = reading.poll(Duration::ZERO)
+                && ends_all(&error)
+            {
+                failed = Some(error);
+            }
+            open.retain(|(tail, queue)| match queue.poll(Duration::from_millis(5)) {
+                None => true,
+                // There is a record, which the reader reads in time.
+                Some(Ok(record)) => {
+                    known.push(Tail { end: (record.offset().max(0) as u64).min(tail.end), ..*tail });
+                    false
+                }
+                // It was read to where it ends by now, which is no earlier.
+                Some(Err(ClientError::PartitionEOF(_))) => {
+                    known.push(*tail);
+                    false
+                }
+                Some(Err(error)) if ends_all(&error) => {
+                    failed = Some(error);
+                    false
+                }
+                Some(Err(error)) => trouble(&error) == Trouble::Passing,
+            });
+        }
+        drop(open);
+        reading.unassign()?;
+        failed.map_or(Ok(Answer::Tails(known)), |error| Err(error.into()))
     }
+}
+
+/// What it means that a topic that is read is missing.
+fn missing_now(known: &mut Known, name: &str) -> Failed {
+    let since = *known.missing.get_or_insert_with(Instant::now);
+    if since.elapsed() > GONE {
+        return Failed::For(KafkaError::Deleted { topic: name.to_owned() });
+    }
+    Failed::Passing(format!("the brokers do not know topic {name} any more"))
 }
 
 /// Why there is no answer.
 enum Failed {
     Client(ClientError),
     For(KafkaError),
+    /// Something that passes, in words.
+    Passing(String),
 }
 
 impl From<ClientError> for Failed {

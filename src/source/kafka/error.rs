@@ -56,9 +56,23 @@ pub enum KafkaError {
     },
     /// The topic is another one than before.
     #[error(
-        "topic {topic} was made anew while it was read: partition {partition} was read up to offset {position} and ends at {end} now; start again, so that it is read from its beginning"
+        "topic {topic} was deleted and made anew while it was read; start again, so that it is read from its beginning"
     )]
     Recreated {
+        /// The topic.
+        topic: String,
+    },
+    /// The topic is not there any more.
+    #[error("topic {topic} was deleted while it was read; where the connector makes it anew, start again")]
+    Deleted {
+        /// The topic.
+        topic: String,
+    },
+    /// The brokers have lost records that were read.
+    #[error(
+        "topic {topic}, partition {partition} was read up to offset {position} and ends at {end} now: the brokers have lost records, as an unclean election of a leader does (unclean.leader.election.enable); start again from a new index"
+    )]
+    FellBack {
         /// The topic.
         topic: String,
         /// The partition.
@@ -67,6 +81,16 @@ pub enum KafkaError {
         position: u64,
         /// Where it ends now.
         end: u64,
+    },
+    /// The topic does not keep every record.
+    #[error(
+        "topic {topic} has cleanup.policy={policy}: compaction removes changes that later ones of their key have overtaken, and no transaction can be whole without them; set cleanup.policy=delete (in the connector topic.creation.GROUP.cleanup.policy=delete), and have a snapshot taken again if records may be gone already"
+    )]
+    Compacted {
+        /// The topic.
+        topic: String,
+        /// Its policy.
+        policy: String,
     },
     /// The client gave up.
     #[error("the Kafka client failed: {0}")]

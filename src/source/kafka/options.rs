@@ -1,6 +1,6 @@
 //! What is read from Kafka, from where on, and with which of librdkafka's properties.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Topics of one Debezium connector in Kafka.
@@ -9,6 +9,8 @@ pub struct Kafka {
     /// Properties of librdkafka by their own names: `bootstrap.servers` and whatever else. Those that the reader decides by
     /// itself are refused: see [`Kafka::OWN`].
     pub properties: BTreeMap<String, String>,
+    /// Properties whose values are shown to nobody, beside those that are [secret](Kafka::is_secret) by their names.
+    pub secrets: BTreeSet<String>,
     /// The topics of tables, by the table's name with its schema, where they are not `PREFIX.SCHEMA.TABLE`.
     pub topics: BTreeMap<String, String>,
     /// The topic of transactions, where it is not `PREFIX.transaction`.
@@ -36,6 +38,7 @@ impl Kafka {
     /// The properties that the reader sets itself, each with why.
     pub const OWN: &[(&str, &str)] = &[
         ("enable.auto.commit", "offsets are committed for those who watch the lag, by the reader itself"),
+        ("auto.commit.enable", "offsets are committed for those who watch the lag, by the reader itself"),
         ("enable.auto.offset.store", "offsets are committed for those who watch the lag, by the reader itself"),
         ("auto.offset.reset", "a position that is gone must be told, not passed over"),
         ("isolation.level", "what a transaction of Kafka's has not committed is not there"),
@@ -57,18 +60,62 @@ impl Kafka {
         self
     }
 
-    /// Whether the value of a property is shown to nobody.
-    pub fn is_secret(name: &str) -> bool {
-        ["password", "secret", "key.pem", "oauthbearer.config", "private.key", "jaas"]
-            .iter()
-            .any(|part| name.contains(part))
+    /// Sets a property whose value is shown to nobody, whatever its name.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Kafka {
+        let name = name.into();
+        self.secrets.insert(name.clone());
+        self.property(name, value)
     }
+
+    /// Whether the value of a property is shown to nobody: by its name, or because it was set as a [secret](Kafka::secret).
+    /// Of what has to do with authentication only what is known to be harmless is shown, so that a name that is misspelt
+    /// shows nothing.
+    pub fn is_secret(&self, name: &str) -> bool {
+        self.secrets.contains(name) || Kafka::is_secret_by_name(name)
+    }
+
+    /// Whether the value of a property is a secret by its name.
+    pub fn is_secret_by_name(name: &str) -> bool {
+        let authenticates = name.starts_with("sasl.") || name.starts_with("ssl.");
+        let tells =
+            ["password", "secret", "token", "key.pem", "private.key", "jaas"].iter().any(|part| name.contains(part));
+        tells || (authenticates && !Kafka::HARMLESS.contains(&name))
+    }
+
+    /// Properties of authentication whose values are no secrets.
+    const HARMLESS: &[&str] = &[
+        "sasl.mechanism",
+        "sasl.mechanisms",
+        "sasl.username",
+        "sasl.kerberos.service.name",
+        "sasl.kerberos.principal",
+        "sasl.kerberos.keytab",
+        "sasl.kerberos.min.time.before.relogin",
+        "sasl.oauthbearer.method",
+        "sasl.oauthbearer.client.id",
+        "sasl.oauthbearer.scope",
+        "sasl.oauthbearer.token.endpoint.url",
+        "ssl.cipher.suites",
+        "ssl.curves.list",
+        "ssl.sigalgs.list",
+        "ssl.key.location",
+        "ssl.certificate.location",
+        "ssl.ca.location",
+        "ssl.ca.certificate.stores",
+        "ssl.crl.location",
+        "ssl.keystore.location",
+        "ssl.providers",
+        "ssl.engine.id",
+        "ssl.endpoint.identification.algorithm",
+    ];
 }
 
 impl Default for Kafka {
     fn default() -> Kafka {
         Kafka {
             properties: BTreeMap::new(),
+            secrets: BTreeSet::new(),
             topics: BTreeMap::new(),
             transaction_topic: None,
             start: KafkaStart::default(),
@@ -80,7 +127,7 @@ impl Default for Kafka {
 
 impl fmt::Debug for Kafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(name, value)| (name, if Kafka::is_secret(name) { "<secret>" } else { value });
+        let shown = |(name, value)| (name, if self.is_secret(name) { "<secret>" } else { value });
         let properties: BTreeMap<&str, &str> =
             self.properties.iter().map(|(name, value)| shown((name.as_str(), value.as_str()))).collect();
         let Kafka { topics, transaction_topic, start, poll_records_max, poll_bytes_max, .. } = self;
@@ -101,8 +148,17 @@ mod tests {
 
     #[test]
     fn a_secret_is_shown_to_nobody() {
-        let kafka = Kafka::new("broker:9092").property("sasl.password", "hunter2").property("ssl.key.pem", "MII");
+        let kafka = Kafka::new("broker:9092")
+            .property("sasl.username", "deltaic")
+            .property("sasl.password", "hunter2")
+            .property("sasl.pasword", "hunter2")
+            .property("sasl.kerberos.kinit.cmd", "kinit -w hunter2")
+            .property("ssl.key.pem", "hunter2")
+            .secret("client.rack", "hunter2");
         let shown = format!("{kafka:?}");
-        assert!(shown.contains("broker:9092") && !shown.contains("hunter2") && !shown.contains("MII"), "{shown}");
+        assert!(
+            shown.contains("broker:9092") && shown.contains("\"deltaic\"") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }

@@ -2,20 +2,20 @@
 //!
 //! ```text
 //!   poll ──> records of a piece          END read
-//!                                        │ Asked n: the ends are looked up
-//!            more pieces ...             │
+//!                                        │ Asked n: it is looked up which partitions there are, and where they end
+//!            more pieces ...             │ partitions that were not known are read too
 //!            every partition at its end ─┴> Reached n: whatever was written before END n was read is read
 //! ```
 
 use super::client::{Consumer, Trouble, code, consumer, trouble};
-use super::ends::{Answer, Asking, Begins, Question};
+use super::ends::{Answer, Asking, Begins, Question, Tail};
 use super::{Kafka, KafkaError};
 use crate::source::Mark;
 use crate::source::catalog::{Catalog, Partition};
 use crate::source::input::Piece;
 use crate::source::log::Tailing;
 use crate::source::packed::Packed;
-use crate::status::Status;
+use crate::status::{Status, Waiting};
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::KafkaError as ClientError;
 use rdkafka::message::{Headers as _, Message as _};
@@ -26,13 +26,14 @@ use std::time::{Duration, Instant};
 
 /// How long a record is waited for.
 const WAIT: Duration = Duration::from_millis(20);
-/// The same while an answer is waited for too.
+/// The same while an answer is waited for too, which comes soon unless brokers are away.
 const WAIT_WITH_QUESTION: Duration = Duration::from_millis(1);
-/// How often it is looked whether there are more partitions; and while a topic is missing.
+const SOON: Duration = Duration::from_millis(100);
+/// How often it is looked up where partitions end though nothing was read; and while a topic is missing.
 const LOOK: Duration = Duration::from_secs(5);
 const LOOK_WHILE_MISSING: Duration = Duration::from_millis(500);
 /// How long a partition that has not come to its end may give nothing before it is looked whether that is all.
-const STILL: Duration = Duration::from_millis(100);
+const STILL: Duration = Duration::from_millis(30);
 /// How often offsets are committed for those who watch the lag.
 const COMMIT: Duration = Duration::from_secs(5);
 
@@ -45,6 +46,8 @@ pub(crate) struct KafkaReader {
     pub(crate) status: Arc<Status>,
     /// Whether topics may lack their first records.
     pub(crate) may_be_beheaded: bool,
+    /// Whether topics may lack records that later ones of their keys have overtaken.
+    pub(crate) may_be_compacted: bool,
     /// Stop when everything was read that was there at first.
     pub(crate) to_the_end: bool,
 }
@@ -53,7 +56,8 @@ impl KafkaReader {
     /// Reads until it is told to stop, or until `each` answers false.
     pub(crate) fn read(self, each: &mut dyn FnMut(Piece) -> bool) -> Result<(), KafkaError> {
         let client = Arc::new(consumer(&self.kafka, &self.prefix, false)?);
-        let asking = Asking::start(Arc::clone(&client), &self.kafka, &self.prefix, &self.catalog, &self.status)?;
+        let Self { kafka, prefix, catalog, status, may_be_compacted, .. } = &self;
+        let asking = Asking::start(Arc::clone(&client), kafka, prefix, catalog, status, *may_be_compacted)?;
         let now = Instant::now();
         let mut reading = Reading {
             reader: &self,
@@ -61,17 +65,15 @@ impl KafkaReader {
             asking,
             partitions: BTreeMap::new(),
             missing: Vec::new(),
-            looked: None,
-            looking: false,
             look_up: None,
             look_ups: 0,
-            unasked: false,
-            tail_asked: false,
+            unasked: true,
+            tails_asked: false,
+            ranges_asked: false,
             bytes_read: 0,
             begun: now,
             asked: now,
             committed: now,
-            commit_failed: false,
         };
         while (self.tailing.goes_on)() {
             if !reading.step(each)? {
@@ -109,31 +111,29 @@ struct Reading<'r> {
     partitions: BTreeMap<Partition, Read>,
     /// Tables whose topics are missing.
     missing: Vec<u16>,
-    /// When partitions were last looked for.
-    looked: Option<Instant>,
-    looking: bool,
     look_up: Option<LookUp>,
     look_ups: u64,
     /// Records were read since ends were last asked for.
     unasked: bool,
-    tail_asked: bool,
+    tails_asked: bool,
+    ranges_asked: bool,
     bytes_read: u64,
     begun: Instant,
     /// When ends were last asked for.
     asked: Instant,
     committed: Instant,
-    commit_failed: bool,
 }
 
 impl Reading<'_> {
     /// Reads a piece and does what is due; false if there is nothing more to do.
     fn step(&mut self, each: &mut dyn FnMut(Piece) -> bool) -> Result<bool, KafkaError> {
         let records = self.poll()?;
+        let nothing = records.is_empty();
         let mut marks = Vec::new();
         while let Some(answer) = self.asking.answer()? {
             self.take(answer, &mut marks)?;
         }
-        if !records.is_empty() {
+        if !nothing {
             self.unasked = true;
             if !each(self.piece(records, Vec::new())) {
                 return Ok(false);
@@ -141,16 +141,22 @@ impl Reading<'_> {
         }
         let reached = self.reached();
         marks.extend(reached);
-        let due = self.unasked || self.reader.tailing.is_due(self.asked);
-        if self.look_up.is_none() && due && !self.partitions.is_empty() {
+        if reached.is_none() && nothing {
+            self.ask_for_tails()?;
+        }
+        if self.look_up.is_none() && self.look_up_is_due() {
             marks.push(self.ask_for_ends()?);
         }
-        self.look_for_partitions()?;
         if self.committed.elapsed() > COMMIT {
             self.commit();
         }
         let go_on = marks.is_empty() || each(self.piece(Packed::default(), marks));
         Ok(go_on && !(self.reader.to_the_end && reached.is_some()))
+    }
+
+    fn look_up_is_due(&self) -> bool {
+        let every = if self.missing.is_empty() { LOOK } else { LOOK_WHILE_MISSING };
+        self.unasked || self.asked.elapsed() > every || self.reader.tailing.is_due(self.asked)
     }
 
     fn piece(&self, records: Packed, marks: Vec<Mark>) -> Piece {
@@ -160,8 +166,8 @@ impl Reading<'_> {
     /// The next records.
     fn poll(&mut self) -> Result<Packed, KafkaError> {
         let Kafka { poll_records_max, poll_bytes_max, .. } = self.reader.kafka;
-        let asked = self.looking || self.look_up.as_ref().is_some_and(|look_up| look_up.ends.is_none());
-        let mut wait = if asked { WAIT_WITH_QUESTION } else { WAIT };
+        let asked = self.look_up.as_ref().is_some_and(|look_up| look_up.ends.is_none());
+        let mut wait = if asked && self.asked.elapsed() < SOON { WAIT_WITH_QUESTION } else { WAIT };
         let consumer = Arc::clone(&self.consumer);
         let mut records = Packed::default();
         let mut table = (String::new(), None);
@@ -191,48 +197,60 @@ impl Reading<'_> {
             self.bytes_read += (records.bytes() - before) as u64;
         }
         if !records.is_empty() {
-            self.reader.status.source_waits(None);
+            self.reader.status.source_waits(Waiting::Records, None);
         }
         Ok(records)
     }
 
     fn take(&mut self, answer: Answer, marks: &mut Vec<Mark>) -> Result<(), KafkaError> {
         match answer {
-            Answer::Partitions { new, missing } => {
-                self.looking = false;
-                if self.missing != missing {
-                    let names: Vec<&str> = missing.iter().map(|table| self.reader.catalog.topic_name(*table)).collect();
-                    let names = names.join(", ");
-                    if !names.is_empty() {
-                        tracing::warn!(topics = names, "topics are missing, and waited for");
-                    }
-                    self.reader.status.topics_missing(names);
-                    self.missing = missing;
-                }
+            Answer::LookUp { new, missing, ends } => {
+                self.missing(missing);
                 marks.extend(self.assign(&new)?);
-            }
-            Answer::Ends(ends) => {
                 let Some(look_up) = &mut self.look_up else { return Ok(()) };
                 let read = |partition| look_up.read.get(partition).copied().unwrap_or_default();
                 if let Some((partition, end)) = ends.iter().find(|(partition, end)| *end < read(partition)) {
                     let read = read(partition);
-                    return Err(self.recreated(*partition, read, *end));
+                    return Err(self.fell_back(*partition, read, *end));
                 }
                 look_up.ends = Some(ends);
+                Ok(())
             }
-            Answer::Tail { partition, from, upto } => {
-                self.tail_asked = false;
-                if let Some(read) = self.partitions.get_mut(&partition).filter(|read| read.next == from) {
-                    (read.next, read.moved) = (upto.max(from), Instant::now());
+            Answer::Tails(tails) => {
+                self.tails_asked = false;
+                for Tail { partition, from, end } in tails {
+                    if let Some(read) = self.partitions.get_mut(&partition).filter(|read| read.next == from) {
+                        (read.next, read.moved) = (end, Instant::now());
+                    }
                 }
+                Ok(())
+            }
+            Answer::Ranges(ranges) => {
+                self.ranges_asked = false;
+                self.go_on_within(&ranges)
             }
         }
-        Ok(())
     }
 
-    fn recreated(&self, partition: Partition, position: u64, end: u64) -> KafkaError {
+    fn missing(&mut self, missing: Vec<u16>) {
+        if self.missing == missing {
+            return;
+        }
+        let names: Vec<&str> = missing.iter().map(|table| self.reader.catalog.topic_name(*table)).collect();
+        let mut names = names.join(", ");
+        if missing == [Catalog::TRANSACTIONS] {
+            names.push_str(" (the connector writes it with provide.transaction.metadata=true)");
+        }
+        if !names.is_empty() {
+            tracing::warn!(topics = names, "topics are missing, and waited for");
+        }
+        self.reader.status.topics_missing(names);
+        self.missing = missing;
+    }
+
+    fn fell_back(&self, partition: Partition, position: u64, end: u64) -> KafkaError {
         let topic = self.reader.catalog.topic_name(partition.table).to_owned();
-        KafkaError::Recreated { topic, partition: partition.number, position, end }
+        KafkaError::FellBack { topic, partition: partition.number, position, end }
     }
 
     /// Reads these partitions too.
@@ -240,9 +258,9 @@ impl Reading<'_> {
         let mut assigned = TopicPartitionList::with_capacity(new.len());
         let client = |error: ClientError| KafkaError::Client(error.to_string());
         for begins in new {
-            let Begins { partition, first, start } = *begins;
+            let Begins { partition, first, start, .. } = *begins;
             let topic = self.reader.catalog.topic_name(partition.table);
-            if first > 0 && !self.reader.may_be_beheaded && partition.table != Catalog::TRANSACTIONS {
+            if first > 0 && !self.reader.may_be_beheaded {
                 let (topic, partition) = (topic.to_owned(), partition.number);
                 return Err(KafkaError::Beheaded { topic, partition, first });
             }
@@ -257,7 +275,9 @@ impl Reading<'_> {
             self.unasked = true;
         }
         let of_tables = new.iter().filter(|begins| begins.partition.table != Catalog::TRANSACTIONS);
-        Ok(of_tables.map(|begins| Mark::Partition { partition: begins.partition, first: begins.start }).collect())
+        let mark =
+            |&Begins { partition, start, added, .. }: &Begins| Mark::Partition { partition, first: start, added };
+        Ok(of_tables.map(mark).collect())
     }
 
     fn ask_for_ends(&mut self) -> Result<Mark, KafkaError> {
@@ -265,36 +285,44 @@ impl Reading<'_> {
         self.look_ups += 1;
         let read = self.partitions.iter().map(|(partition, read)| (*partition, read.next)).collect();
         self.look_up = Some(LookUp { number: self.look_ups, read, ends: None });
-        self.asking.ask(Question::Ends(self.partitions.keys().copied().collect()))?;
+        self.asking.ask(Question::LookUp)?;
         Ok(Mark::Asked { look_up: self.look_ups })
+    }
+
+    /// Partitions that are not read up to the ends that were looked up, with those.
+    fn short(&self) -> impl Iterator<Item = (Tail, &Read)> {
+        let ends = self.look_up.iter().flat_map(|look_up| look_up.ends.iter().flatten());
+        ends.filter_map(|&(partition, end)| {
+            let read = self.partitions.get(&partition).filter(|read| read.next < end)?;
+            Some((Tail { partition, from: read.next, end }, read))
+        })
     }
 
     /// Whether all is read up to the ends that were looked up.
     fn reached(&mut self) -> Option<Mark> {
         let LookUp { number, ends: Some(ends), .. } = self.look_up.as_ref()? else { return None };
-        let short =
-            |(partition, end): &&(Partition, u64)| self.partitions.get(partition).is_some_and(|read| read.next < *end);
-        let Some(&(partition, end)) = ends.iter().find(short) else {
-            let mark = Mark::Reached { look_up: *number, ms: self.begun.elapsed().as_millis() as u64 };
-            self.look_up = None;
-            return Some(mark);
-        };
-        let read = self.partitions.get(&partition)?;
-        if !self.tail_asked && read.moved.elapsed() > STILL {
-            self.tail_asked = self.asking.ask(Question::Tail { partition, from: read.next, end }).is_ok();
+        if self.short().next().is_some() {
+            return None;
         }
-        None
+        let mark = Mark::Reached { look_up: *number, ms: self.begun.elapsed().as_millis() as u64 };
+        // Where there is no partition, there is nothing that could have been read.
+        let any = !ends.is_empty();
+        self.look_up = None;
+        any.then_some(mark)
     }
 
-    fn look_for_partitions(&mut self) -> Result<(), KafkaError> {
-        let every = if self.missing.is_empty() { LOOK } else { LOOK_WHILE_MISSING };
-        if self.looking || self.looked.is_some_and(|looked| looked.elapsed() < every) {
+    /// Asks of partitions that give nothing though they end later.
+    fn ask_for_tails(&mut self) -> Result<(), KafkaError> {
+        if self.tails_asked {
             return Ok(());
         }
-        (self.looking, self.looked) = (true, Some(Instant::now()));
-        let tables = (0..self.reader.catalog.codecs.len() as u16).chain([Catalog::TRANSACTIONS]);
-        let known = |table| self.partitions.keys().filter(|partition| partition.table == table).count() as u32;
-        self.asking.ask(Question::Partitions(tables.map(|table| (table, known(table))).collect()))
+        let still = self.short().filter(|(_, read)| read.moved.elapsed() > STILL);
+        let tails: Vec<Tail> = still.map(|(tail, _)| tail).collect();
+        if tails.is_empty() {
+            return Ok(());
+        }
+        self.tails_asked = true;
+        self.asking.ask(Question::Tails(tails))
     }
 
     /// What an error of the client's comes to.
@@ -305,7 +333,7 @@ impl Reading<'_> {
             Trouble::OutOfRange => self.out_of_range(),
             Trouble::Passing | Trouble::NoTopic => {
                 tracing::debug!(?error, code = ?code(error), "the client has trouble");
-                self.reader.status.source_waits(Some(format!("Kafka: {error}")));
+                self.reader.status.source_waits(Waiting::Records, Some(format!("Kafka: {error}")));
                 Ok(())
             }
         }
@@ -313,20 +341,24 @@ impl Reading<'_> {
 
     /// A position is not in its partition. The client does not say which.
     fn out_of_range(&mut self) -> Result<(), KafkaError> {
-        for (partition, read) in &self.partitions {
-            let topic = self.reader.catalog.topic_name(partition.table);
-            let marks = self.consumer.fetch_watermarks(topic, partition.number as i32, Duration::from_secs(5));
-            let Ok((first, end)) = marks else { continue };
-            let (first, end) = (first.max(0) as u64, end.max(0) as u64);
-            if read.next > end {
-                return Err(self.recreated(*partition, read.next, end));
+        if std::mem::replace(&mut self.ranges_asked, true) {
+            return Ok(());
+        }
+        self.asking.ask(Question::Ranges(self.partitions.keys().copied().collect()))
+    }
+
+    /// Tells which position is in no range; if each is in its range by now, reading goes on: the client has stopped it in one.
+    fn go_on_within(&mut self, ranges: &[(Partition, u64, u64)]) -> Result<(), KafkaError> {
+        for &(partition, first, end) in ranges {
+            let Some(position) = self.partitions.get(&partition).map(|read| read.next) else { continue };
+            if position < first {
+                let topic = self.reader.catalog.topic_name(partition.table).to_owned();
+                return Err(KafkaError::Expired { topic, partition: partition.number, position, first });
             }
-            if read.next < first {
-                let topic = topic.to_owned();
-                return Err(KafkaError::Expired { topic, partition: partition.number, position: read.next, first });
+            if position > end {
+                return Err(self.fell_back(partition, position, end));
             }
         }
-        // By now all are in range, but the client has stopped reading one of them.
         let mut assigned = TopicPartitionList::with_capacity(self.partitions.len());
         let client = |error: ClientError| KafkaError::Client(error.to_string());
         for (partition, read) in &self.partitions {
@@ -351,10 +383,9 @@ impl Reading<'_> {
         if offsets.count() == 0 {
             return;
         }
-        if let Err(error) = self.consumer.commit(&offsets, CommitMode::Async)
-            && !std::mem::replace(&mut self.commit_failed, true)
-        {
-            tracing::warn!(%error, "offsets cannot be committed; nothing but the display of the lag needs them");
+        // What comes of it the client tells its context.
+        if let Err(error) = self.consumer.commit(&offsets, CommitMode::Async) {
+            tracing::debug!(%error, "offsets cannot be committed");
         }
     }
 }

@@ -1,12 +1,11 @@
 //! A source of kind `kafka`: what was asked for, and what the engine is given. Neither shows a secret, also not one that only
-//! the configuration knows to be one, as what a file holds.
+//! the configuration knows to be one, as what a file holds or what the environment gives.
 
 use super::super::schema::Home;
-use super::super::value::{REDACTED, Value};
+use super::super::value::Value;
 use super::read::{SETTLED, Values, number};
 use deltaic::{Kafka, KafkaStart};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 
 /// `[source]` of kind `kafka`, and `[source.kafka]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +16,6 @@ pub(crate) struct KafkaConfig {
     pub(crate) start: KafkaStart,
     pub(crate) poll_records_max: usize,
     pub(crate) poll_bytes_max: usize,
-}
-
-/// What the engine reads, and which of its properties are shown to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct KafkaPlan {
-    pub(crate) kafka: Kafka,
-    pub(crate) secret: BTreeSet<String>,
 }
 
 impl KafkaConfig {
@@ -40,22 +32,11 @@ impl KafkaConfig {
     }
 
     /// Makes it what the engine is given. `topics` are by the tables' names with their schemas.
-    pub(super) fn plan(self, topics: BTreeMap<String, String>) -> KafkaPlan {
+    pub(super) fn plan(self, topics: BTreeMap<String, String>) -> Kafka {
         let KafkaConfig { properties, transaction_topic, start, poll_records_max, poll_bytes_max } = self;
         let is_secret = |value: &Value| matches!(value, Value::Secret(_));
-        let secret = properties.iter().filter(|(_, value)| is_secret(value)).map(|(name, _)| name.clone()).collect();
+        let secrets = properties.iter().filter(|(_, value)| is_secret(value)).map(|(name, _)| name.clone()).collect();
         let properties = properties.into_iter().filter_map(|(name, value)| Some((name, value.into_text()?))).collect();
-        let kafka = Kafka { properties, topics, transaction_topic, start, poll_records_max, poll_bytes_max };
-        KafkaPlan { kafka, secret }
-    }
-}
-
-impl fmt::Debug for KafkaPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.kafka.clone();
-        for (_, value) in shown.properties.iter_mut().filter(|(name, _)| self.secret.contains(*name)) {
-            *value = REDACTED.to_owned();
-        }
-        fmt::Debug::fmt(&shown, f)
+        Kafka { properties, secrets, topics, transaction_topic, start, poll_records_max, poll_bytes_max }
     }
 }

@@ -1,6 +1,6 @@
 //! A source of kind `kafka`: what it means, what it may not be, and that no secret of it is seen.
 
-use super::super::meaning::{Config, KafkaPlan, Reads, RunPlan};
+use super::super::meaning::{Config, Reads, RunPlan};
 use super::super::print::Effective;
 use super::super::table::{KAFKA, PROPERTY};
 use super::*;
@@ -24,7 +24,7 @@ fn plan(text: &str, set: &[&str]) -> RunPlan {
     Config::of(&settle(text, set, &[]).unwrap()).plan()
 }
 
-fn kafka_of(text: &str, set: &[&str]) -> KafkaPlan {
+fn kafka_of(text: &str, set: &[&str]) -> Kafka {
     match plan(text, set).reads {
         Reads::Kafka(kafka) => kafka,
         Reads::Log(log) => panic!("{log:?}"),
@@ -33,7 +33,7 @@ fn kafka_of(text: &str, set: &[&str]) -> KafkaPlan {
 
 /// The value of a property, with `lines` in `[source.kafka]`.
 fn property(lines: &str, set: &[&str], name: &str) -> String {
-    kafka_of(&format!("{LEAST}{lines}\n"), set).kafka.properties[name].clone()
+    kafka_of(&format!("{LEAST}{lines}\n"), set).properties[name].clone()
 }
 
 /// Checks the mistakes of a file with `lines` in `[source.kafka]`, which begin on line 11.
@@ -45,7 +45,7 @@ fn check(lines: &str, expected: &[&str]) {
 fn the_least_has_the_defaults_of_the_library() {
     let plan = plan(LEAST, &[]);
     assert_eq!(plan.options.prefix.as_deref(), Some("podium"));
-    assert_eq!(plan.reads, Reads::Kafka(KafkaPlan { kafka: Kafka::new("broker:9092"), secret: [].into() }));
+    assert_eq!(plan.reads, Reads::Kafka(Kafka::new("broker:9092")));
 }
 
 #[test]
@@ -73,7 +73,7 @@ topic = \"people\"
         poll_bytes_max: 6,
         ..Kafka::new("a:1,b:2").property("group.id", "lag")
     };
-    assert_eq!(kafka_of(text, &[]), KafkaPlan { kafka, secret: [].into() });
+    assert_eq!(kafka_of(text, &[]), kafka);
     // Nothing of it is a key's default, so a key that is not read would show.
     let named = DEFINITIONS.iter().filter(|definition| definition.only == Some(KAFKA) && definition.name != PROPERTY);
     assert!(named.into_iter().all(|definition| text.contains(&format!("{} = ", definition.name))));
@@ -125,14 +125,14 @@ fn set_takes_a_property_with_its_dots() {
 fn a_start_is_the_beginning_or_a_moment() {
     let start = |written: &str| {
         let set = [&format!("source.start={written}"), "source.allow_partial_base=true"];
-        kafka_of(LEAST, &set).kafka.start
+        kafka_of(LEAST, &set).start
     };
     assert_eq!(start("beginning"), KafkaStart::Beginning);
     for written in ["1769850000000", "2026-01-31T09:00:00Z", "\"2026-01-31T10:00:00+01:00\"", "${NO:-1769850000000}"] {
         assert_eq!(start(written), KafkaStart::Timestamp(1_769_850_000_000), "{written}");
     }
     let in_file = LEAST.replace("prefix", "allow_partial_base = true\nstart = 2026-01-31T09:00:00Z\nprefix");
-    assert_eq!(kafka_of(&in_file, &[]).kafka.start, KafkaStart::Timestamp(1_769_850_000_000));
+    assert_eq!(kafka_of(&in_file, &[]).start, KafkaStart::Timestamp(1_769_850_000_000));
 }
 
 #[test]
@@ -158,9 +158,11 @@ topic = \"people\"
     assert!(!printed.contains("follow") && !printed.contains("partitions"), "{printed}");
     let again = settle(&printed, &[], &[]).unwrap();
     assert_eq!(Effective(&again).to_string(), printed);
-    let (mut first, mut second) = (kafka_of(&format!("{LEAST}{lines}"), &[]).kafka, kafka_of(&printed, &[]).kafka);
+    let (mut first, mut second) = (kafka_of(&format!("{LEAST}{lines}"), &[]), kafka_of(&printed, &[]));
     assert_eq!(first.properties.remove("z").as_deref(), Some(HIDDEN));
     second.properties.remove("z");
+    // What was printed in its place is no secret any more.
+    assert!(first.secrets.remove("z") && second.secrets.is_empty());
     assert_eq!(first, second);
 }
 
@@ -340,7 +342,7 @@ fn a_secret_is_passed_on_and_shown_nowhere() {
         assert!(printed.contains(&format!("\n\"{name}\" = \"<redacted>\"\n")), "{printed}");
         let shown = format!("{printed}{settings:?}{config:?}{:?}", config.clone().plan());
         assert!(!shown.contains(HIDDEN), "{shown}");
-        assert_eq!(kafka_of(&text, set).kafka.properties[name], HIDDEN, "{lines} {set:?}");
+        assert_eq!(kafka_of(&text, set).properties[name], HIDDEN, "{lines} {set:?}");
     }
     // One newline is the file's, a second is the secret's.
     assert_eq!(property("sasl.password.file = \"two-lines\"", &[], "sasl.password"), format!("{HIDDEN}\r\n"));
