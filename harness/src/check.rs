@@ -111,12 +111,7 @@ pub fn check(scenario: &Scenario, passage: &Passage) -> Result<Checked, Box<Dive
         memory_budget: passage.memory_budget,
         ..EngineOptions::default()
     };
-    let mut sink = Comparing {
-        states: oracle.states().peekable(),
-        expected: Documents::new(),
-        found: Documents::new(),
-        compared: 0,
-    };
+    let mut sink = Comparing::new(oracle.states());
     let outcome = Engine::replay(view, log).options(options).run(&mut sink);
     let states = sink.compared;
     match outcome {
@@ -152,8 +147,8 @@ fn write_log(records: &[&Record]) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// Compares what it is given with the oracle, END by END.
-struct Comparing<I: Iterator<Item = (u64, Documents)>> {
+/// A sink that compares what it is given with the oracle's states, END by END.
+pub struct Comparing<I: Iterator<Item = (u64, Documents)>> {
     states: std::iter::Peekable<I>,
     expected: Documents,
     found: Documents,
@@ -161,6 +156,17 @@ struct Comparing<I: Iterator<Item = (u64, Documents)>> {
 }
 
 impl<I: Iterator<Item = (u64, Documents)>> Comparing<I> {
+    /// Compares with these states, each behind its END.
+    pub fn new(states: I) -> Comparing<I> {
+        let (expected, found) = Default::default();
+        Comparing { states: states.peekable(), expected, found, compared: 0 }
+    }
+
+    /// At how many ENDs the documents equalled the state.
+    pub fn compared(&self) -> u64 {
+        self.compared
+    }
+
     /// Compares at every END up to and with `last`; all touches up to there must be applied.
     fn compare_up_to(&mut self, last: u64) -> Result<(), String> {
         while let Some((lsn, expected)) = self.states.next_if(|(lsn, _)| *lsn <= last) {

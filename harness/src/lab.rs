@@ -12,8 +12,12 @@ mod end_to_end;
 mod install;
 mod postgres;
 mod server;
+mod snapshots;
 mod stack;
+mod topics;
 mod truth;
 mod workload;
 
 pub use end_to_end::{LabOptions, LabSummary, lab};
+pub use snapshots::SnapshotsSummary;
+pub use topics::TopicsSummary;

@@ -40,14 +40,14 @@ mod case;
 mod shrink;
 
 pub use case::Case;
-pub use check::{Checked, Divergence, Passage, check};
+pub use check::{Checked, Comparing, Divergence, Passage, check};
 pub use connector::{
     ConnectorOptions, HEARTBEAT_TOPIC, Log, PLACEHOLDER, Record, Resume, Schemas, SnapshotField, TRANSACTION_TOPIC,
     produce,
 };
 pub use delivery::{Delivery, cut, deliver, kcat_line};
 pub use kill::{KillOptions, KillSummary, Life, kill};
-pub use lab::{LabOptions, LabSummary, lab};
+pub use lab::{LabOptions, LabSummary, SnapshotsSummary, TopicsSummary, lab};
 pub use mutants::{Verdict, mutants};
 pub use oddities::Oddities;
 pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};

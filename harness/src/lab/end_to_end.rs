@@ -1,9 +1,11 @@
 //! The proof: an index that is compared with Postgres's own answers while everything around it is killed.
 
 use super::install::install;
-use super::postgres::{Postgres, connect};
+use super::postgres::{DATABASE, Postgres, connect};
 use super::server::Server;
-use super::stack::{PREFIX, Stack};
+use super::snapshots::{SnapshotsSummary, snapshots};
+use super::stack::{PREFIX, Stack, connector};
+use super::topics::{TopicsSummary, topics};
 use super::truth::Truth;
 use super::workload::{Pace, Workload};
 use anyhow::{Context, Result, bail, ensure};
@@ -56,6 +58,10 @@ pub struct LabSummary {
     pub captured: u64,
     /// Transactions in the replay of that log whose state was compared.
     pub replayed: u64,
+    /// What only a real broker can do.
+    pub topics: TopicsSummary,
+    /// What goes wrong with snapshots.
+    pub snapshots: SnapshotsSummary,
 }
 
 /// The pause between two commits, at most: the workload lasts as long as its faults do.
@@ -104,8 +110,8 @@ pub fn lab(options: &LabOptions) -> Result<LabSummary> {
     let mut workload = Workload::new(options.seed, || Ok(connect(port)?), &truth, &pace)?;
     // There is something to take a snapshot of.
     workload.run(60, Duration::ZERO)?;
-    stack.make_connector(port)?;
-    postgres.until_streaming()?;
+    stack.put_connector(PREFIX, &connector(PREFIX, DATABASE, port))?;
+    postgres.until_streaming(PREFIX)?;
     // The snapshot lies behind the last commit, and before the next.
     workload.note()?;
     // Changes in every partition, which show that the snapshot is over.
@@ -142,6 +148,8 @@ pub fn lab(options: &LabOptions) -> Result<LabSummary> {
     ensure!(summary.lsns * 4 >= options.moments, "the index stood at {} LSNs only", summary.lsns);
     ensure!(summary.replayed > 0, "nothing was replayed");
     ensure!(summary.compared >= options.moments, "compared {} times only", summary.compared);
+    summary.topics = topics(stack.broker, options.seed)?;
+    summary.snapshots = snapshots(&postgres, &mut stack)?;
     drop(stack);
     postgres.stop()?;
     Ok(summary)
@@ -268,7 +276,7 @@ impl Lab {
     }
 }
 
-fn take(documents: &mut BTreeMap<String, String>, touch: Touch) {
+pub(super) fn take(documents: &mut BTreeMap<String, String>, touch: Touch) {
     let id = touch.id.to_string();
     match touch.action {
         Action::Delete => drop(documents.remove(&id)),
@@ -284,7 +292,7 @@ fn take(documents: &mut BTreeMap<String, String>, touch: Touch) {
 }
 
 /// Documents as Postgres's answer has them.
-fn lines(documents: &BTreeMap<String, String>) -> String {
+pub(super) fn lines(documents: &BTreeMap<String, String>) -> String {
     let lines: Vec<String> = documents.iter().map(|(id, rest)| format!("{id}|{rest}")).collect();
     lines.join("\n")
 }

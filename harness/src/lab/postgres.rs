@@ -36,6 +36,9 @@ LEFT JOIN newest r ON r.conversation_uid = c.uid AND r.type = 'review'
 WHERE c.closed_at IS NULL AND coalesce(m.uid, i.uid, r.uid) IS NOT NULL;
 ";
 
+/// The database that the workload goes to.
+pub(super) const DATABASE: &str = "postgres";
+
 pub(super) struct Postgres {
     server: Server,
     pub(super) port: u16,
@@ -78,11 +81,12 @@ impl Postgres {
     }
 
     /// Waits until the connector streams: its snapshot is taken.
-    pub(super) fn until_streaming(&self) -> Result<()> {
+    pub(super) fn until_streaming(&self, slot: &str) -> Result<()> {
         let mut client = self.client()?;
         let deadline = Instant::now() + Duration::from_secs(120);
-        let streams = "SELECT count(*) FROM pg_replication_slots WHERE active AND confirmed_flush_lsn IS NOT NULL";
-        while client.query_one(streams, &[])?.try_get::<_, i64>(0)? == 0 {
+        let streams = "SELECT count(*) FROM pg_replication_slots \
+                       WHERE slot_name = $1 AND active AND confirmed_flush_lsn IS NOT NULL";
+        while client.query_one(streams, &[&slot])?.try_get::<_, i64>(0)? == 0 {
             ensure!(Instant::now() < deadline, "the connector does not stream");
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -93,11 +97,23 @@ impl Postgres {
         Ok(connect(self.port)?)
     }
 
+    /// Makes another database with the same tables.
+    pub(super) fn database(&self, name: &str) -> Result<Client> {
+        self.client()?.batch_execute(&format!("CREATE DATABASE {name}"))?;
+        let mut client = connect_to(self.port, name)?;
+        client.batch_execute(SCHEMA)?;
+        Ok(client)
+    }
+
     pub(super) fn stop(self) -> Result<()> {
         self.server.stop(Signal::INT).map(drop)
     }
 }
 
 pub(super) fn connect(port: u16) -> Result<Client, postgres::Error> {
-    Client::connect(&format!("host=127.0.0.1 port={port} user=postgres dbname=postgres"), NoTls)
+    connect_to(port, DATABASE)
+}
+
+fn connect_to(port: u16, database: &str) -> Result<Client, postgres::Error> {
+    Client::connect(&format!("host=127.0.0.1 port={port} user=postgres dbname={database}"), NoTls)
 }

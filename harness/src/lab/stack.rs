@@ -95,21 +95,21 @@ impl Stack {
         self.connect_server.take().map_or(Ok(()), Server::kill)
     }
 
-    /// Makes the connector, and waits until it runs.
-    pub(super) fn make_connector(&self, postgres: u16) -> Result<()> {
-        let put = ureq::put(&url(self.rest, &format!("/connectors/{PREFIX}/config"))).send_json(connector(postgres));
+    /// Makes a connector, or changes it, and waits until it runs.
+    pub(super) fn put_connector(&self, name: &str, config: &Value) -> Result<()> {
+        let put = ureq::put(&url(self.rest, &format!("/connectors/{name}/config"))).send_json(config);
         put.context("Connect refuses the connector")?;
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.connector_runs() {
+        while !self.connector_runs(name) {
             ensure!(Instant::now() < deadline, "the connector does not run: see {}", self.dir.display());
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
 
     /// Whether the connector and its task run.
-    pub(super) fn connector_runs(&self) -> bool {
-        let status = ureq::get(&url(self.rest, &format!("/connectors/{PREFIX}/status"))).call();
+    fn connector_runs(&self, name: &str) -> bool {
+        let status = ureq::get(&url(self.rest, &format!("/connectors/{name}/status"))).call();
         let status: Option<Value> = status.ok().and_then(|mut answer| answer.body_mut().read_json().ok());
         let state = |at: &str| status.as_ref().and_then(|status| status.pointer(at)?.as_str()) == Some("RUNNING");
         state("/connector/state") && state("/tasks/0/state")
@@ -120,8 +120,8 @@ fn url(port: u16, path: &str) -> String {
     format!("http://127.0.0.1:{port}{path}")
 }
 
-/// The connector as the README has it.
-fn connector(postgres: u16) -> Value {
+/// The connector as the README has it; `name` is its topics' prefix and its slot's.
+pub(super) fn connector(name: &str, database: &str, postgres: u16) -> Value {
     json!({
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
@@ -129,11 +129,12 @@ fn connector(postgres: u16) -> Value {
         "database.port": postgres.to_string(),
         "database.user": "postgres",
         "database.password": "",
-        "database.dbname": "postgres",
+        "database.dbname": database,
         "plugin.name": "pgoutput",
         "publication.autocreate.mode": "filtered",
-        "slot.name": "deltaic",
-        "topic.prefix": PREFIX,
+        "slot.name": name,
+        "publication.name": format!("dbz_{name}"),
+        "topic.prefix": name,
         "table.include.list": "public.users,public.conversations,public.conversation_items",
         "snapshot.mode": "initial",
         "provide.transaction.metadata": "true",
@@ -146,7 +147,7 @@ fn connector(postgres: u16) -> Value {
         "topic.creation.default.partitions": "3",
         "topic.creation.default.replication.factor": "1",
         "topic.creation.groups": "transactions",
-        "topic.creation.transactions.include": format!("{PREFIX}\\.transaction"),
+        "topic.creation.transactions.include": format!("{name}\\.transaction"),
         "topic.creation.transactions.partitions": "1",
         "topic.creation.transactions.replication.factor": "1",
     })
