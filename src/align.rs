@@ -16,6 +16,7 @@
 //!
 //! This folder is pure but for `operator`, which runs it inside timely: facts in, closings out, no dataflow, no clock.
 
+mod arrival;
 mod base;
 mod ends;
 mod error;
@@ -35,6 +36,7 @@ pub(crate) use operator::{AlignMonitor, align};
 pub(crate) use report::AlignReport;
 pub use report::OpenTransaction;
 
+use crate::engine::Alignment;
 use crate::envelope::{End, Origin, RunId};
 use crate::source::Mark;
 use crate::source::catalog::{Catalog, Partition};
@@ -67,6 +69,8 @@ pub(crate) enum FactKind {
     Start { offset: u64 },
     /// A row is held by the worker that sent this.
     Row { origin: Origin, run: RunId, truncate: bool },
+    /// The same of a row that stands for itself: the only one that is held as of the transaction `txid`.
+    Arrival { txid: u64, lsn: Lsn, truncate: bool },
     /// A row whose place among transactions cannot be read.
     Unreadable,
     /// A transaction's END.
@@ -91,6 +95,7 @@ pub(crate) enum Closing {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AlignOptions {
     pub(crate) epoch: Epoch,
+    pub(crate) alignment: Alignment,
     /// No END above this closes.
     pub(crate) until: Option<Lsn>,
     /// The log holds the whole initial snapshot, whatever it shows.
@@ -223,6 +228,9 @@ impl Aligner {
         if let FactKind::Start { offset } = kind {
             self.partitions.start(partition, offset);
         }
+        if let FactKind::Arrival { txid, lsn, truncate } = kind {
+            self.arrive(partition, txid, lsn, truncate, out);
+        }
         let FactKind::Row { origin, run, truncate } = kind else { return Ok(()) };
         let streamed = matches!(origin, Origin::Stream { .. });
         self.partitions.progress(partition, origin.previous(), streamed);
@@ -246,7 +254,8 @@ impl Aligner {
                 self.note_run(run, RunStart::After(previous));
                 self.note_row((txid, previous), lsn, usize::from(partition.table), order, run, truncate);
             }
-            Origin::Incremental { .. } => {}
+            // What arrives by itself is told so.
+            Origin::Incremental { .. } | Origin::Arrival { .. } => {}
             Origin::Blocking { ts_ms, .. } => {
                 let until = ts_ms.saturating_add(self.options.repair_delay_ms);
                 self.repairs_until_ms = self.repairs_until_ms.max(Some(until));
@@ -353,6 +362,10 @@ impl Aligner {
 
     /// Closes what can be closed.
     pub(crate) fn advance(&mut self, out: &mut Vec<(Closing, Time)>) -> Result<(), AlignError> {
+        if self.options.alignment == Alignment::None {
+            self.begin(out);
+            return Ok(());
+        }
         if self.base.published().is_none() && !self.publish_base(out)? {
             return Ok(());
         }

@@ -5,7 +5,7 @@ mod look;
 mod options;
 
 pub use handle::{NotReached, Progress, Run, RunHandle};
-pub use options::{EngineOptions, Log};
+pub use options::{Alignment, EngineOptions, Log};
 
 use crate::align::AlignOptions;
 use crate::dead_letter::OnBadRecord;
@@ -118,6 +118,12 @@ impl<V: View> Engine<V> {
         })
     }
 
+    /// See [`EngineOptions::alignment`].
+    #[must_use]
+    pub fn alignment(self, alignment: Alignment) -> Self {
+        self.with(|options| options.alignment = alignment)
+    }
+
     /// See [`EngineOptions::until`].
     #[must_use]
     pub fn until(self, until: Lsn) -> Self {
@@ -208,6 +214,7 @@ impl<V: View> Engine<V> {
             status: Arc::clone(status),
             align: AlignOptions {
                 epoch: Epoch::default(),
+                alignment: options.alignment,
                 until: options.until,
                 snapshot_complete: options.snapshot_complete,
                 allow_partial_base: options.allow_partial_base,
@@ -337,7 +344,8 @@ impl Reads {
                 tailing,
                 status: Arc::clone(status),
                 may_be_beheaded: options.allow_partial_base || options.snapshot_complete,
-                may_be_compacted: false,
+                // Where each row stands for itself, the last of a key is all there need be.
+                may_be_compacted: options.alignment == Alignment::None,
                 to_the_end: false,
             }),
         }
@@ -363,6 +371,9 @@ pub(crate) fn load_rows(memory_budget: u64) -> u64 {
 /// What the documents of a run are of.
 fn identity(view: &impl View, prefix: &str, options: &EngineOptions) -> Identity {
     let mut identity = Identity::new(view, prefix);
+    if options.alignment == Alignment::None {
+        identity.options.push((Identity::UNALIGNED.to_owned(), "true".to_owned()));
+    }
     if options.allow_partial_base {
         // Such documents lack what was before the log. They are never mixed with whole ones.
         identity.options.push(("allow_partial_base".to_owned(), "true".to_owned()));
@@ -377,6 +388,9 @@ fn log_end(report: &Report) {
     if !report.inexact.is_empty() {
         let keys = report.inexact.len() as u64 + report.inexact_more;
         warn!(keys, "keys are inexact");
+    }
+    if let Some(lsn) = report.unaligned_at {
+        warn!(lsn = lsn.0, "documents are unaligned: each row was shown by itself");
     }
     let exact_at = report.exact_at.map(|lsn| lsn.0);
     let (transactions, open) = (report.transactions(), report.open.len());
@@ -407,7 +421,8 @@ fn report(status: &Status, driven: Driven, spill: &Spill, started: Instant) -> R
     let (mut inexact, inexact_more) = status.take_inexact();
     inexact.sort_by(|a, b| (a.after, &a.table, &a.key).cmp(&(b.after, &b.table, &b.key)));
     Report {
-        exact_at: align.exact_at,
+        exact_at: align.exact_at(),
+        unaligned_at: align.unaligned_at(),
         base: align.base,
         partial_base: align.partial_base,
         closed_by_counts: align.closed_by_counts,

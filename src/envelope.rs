@@ -76,6 +76,11 @@ pub(crate) enum Origin {
         /// When it was read, by the source's clock, in milliseconds since 1970.
         ts_ms: i64,
     },
+    /// A row that stands for itself, whatever it is of: see [`Alignment::None`](crate::Alignment::None).
+    Arrival {
+        /// Its LSN; zero where it has none.
+        lsn: Lsn,
+    },
 }
 
 impl Origin {
@@ -85,7 +90,7 @@ impl Origin {
             Origin::Stream { previous, .. } | Origin::Incremental { previous } | Origin::Blocking { previous, .. } => {
                 previous
             }
-            Origin::Initial { .. } => Lsn(0),
+            Origin::Initial { .. } | Origin::Arrival { .. } => Lsn(0),
         }
     }
 }
@@ -195,7 +200,9 @@ pub enum BadReason {
         problem: &'static str,
     },
     /// A streamed row without its transaction.
-    #[error("the row names no transaction: set provide.transaction.metadata=true in the connector")]
+    #[error(
+        "the row names no transaction: set provide.transaction.metadata=true in the connector, or do without (`alignment` = \"none\" in [source])"
+    )]
     NoTransaction,
     /// A column's value cannot be used.
     #[error(transparent)]

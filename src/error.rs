@@ -71,7 +71,9 @@ pub enum Error {
         partitions: u32,
     },
     /// The source does not say which transactions there are.
-    #[error("the log has no topic {topic}: set provide.transaction.metadata=true in the connector")]
+    #[error(
+        "the log has no topic {topic}: set provide.transaction.metadata=true in the connector, or do without (`alignment` = \"none\" in [source])"
+    )]
     NoTransactionTopic {
         /// The topic that is missing.
         topic: String,

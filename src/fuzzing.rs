@@ -234,6 +234,7 @@ fn placed(change: &Json, op: Op, origin: Origin) {
             assert_eq!(source["snapshot"] == "last", last);
         }
         Origin::Incremental { .. } => assert_eq!(source["snapshot"], "incremental"),
+        Origin::Arrival { .. } => panic!("the catalog has transactions"),
         Origin::Blocking { ts_ms, .. } => assert_eq!(source["ts_ms"], ts_ms),
     }
 }

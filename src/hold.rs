@@ -192,7 +192,7 @@ impl<R: Row> Held<R> {
                 waiting.push(row, &mut self.share);
             }
             Verdict::InBase => self.counters.redelivered(1),
-            Verdict::Closed(end) if ticket.progress >= end => self.counters.redelivered(1),
+            Verdict::Closed(end) if self.closed.has_all_of(ticket.partition, end) => self.counters.redelivered(1),
             Verdict::Closed(end) => self.judge(row, end)?,
         }
         Ok(())
@@ -247,7 +247,7 @@ impl<R: Row> Held<R> {
             self.counters.redelivered(1);
             return Ok(());
         }
-        self.closed.show(ticket.partition, ticket.progress);
+        self.closed.show(ticket);
         if let Origin::Stream { txid, lsn, previous, .. } = ticket.origin {
             self.deliver_again(ticket.partition, previous, key.as_ref());
             return self.stream(ticket, (txid, lsn), previous, key, body);
@@ -261,8 +261,12 @@ impl<R: Row> Held<R> {
             },
             Origin::Incremental { previous } => {
                 let row = Snapshotted { previous, key, offset, row, ts_ms: 0 };
-                if previous < ticket.progress {
-                    self.rewind(ticket.partition, ticket.progress, row);
+                if self.rewound.get(&ticket.partition).is_some_and(|rewound| previous > rewound.until) {
+                    self.deliver_again(ticket.partition, previous, None);
+                }
+                let until = self.closed.overtakes(ticket);
+                if previous < until {
+                    self.rewind(ticket.partition, until, row);
                 } else {
                     self.incremental.push(row, &mut self.share);
                 }
@@ -270,7 +274,8 @@ impl<R: Row> Held<R> {
             Origin::Blocking { previous, ts_ms } => {
                 self.blocking.push(Snapshotted { previous, key, offset, row, ts_ms }, &mut self.share);
             }
-            Origin::Stream { .. } => {}
+            // The reader has made a transaction of its own of what arrives by itself.
+            Origin::Stream { .. } | Origin::Arrival { .. } => {}
         }
         Ok(())
     }

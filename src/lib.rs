@@ -72,7 +72,7 @@ pub use align::{AlignError, OpenTransaction};
 pub use capture::{Capture, Captured};
 pub use dataflows::{self, Document, DocumentId, View};
 pub use dead_letter::OnBadRecord;
-pub use engine::{Engine, EngineOptions, Log, NotReached, Progress, Run, RunHandle};
+pub use engine::{Alignment, Engine, EngineOptions, Log, NotReached, Progress, Run, RunHandle};
 pub use envelope::{BadReason, BadRecord};
 pub use error::Error;
 pub use index::{Difference, Dump, Found, Hit, Hits, Index, IndexError, IndexStats, Snapshot, Stored};

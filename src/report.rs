@@ -11,6 +11,9 @@ use std::time::Duration;
 pub struct Report {
     /// The documents equal the query at this LSN; `None` if nothing was shown.
     pub exact_at: Option<Lsn>,
+    /// The time of the last row, where rows stand for themselves ([`Alignment::None`](crate::Alignment::None)): nothing is
+    /// then said to be exact.
+    pub unaligned_at: Option<Lsn>,
     /// The LSN of the initial snapshot; zero if it was empty.
     pub base: Option<Lsn>,
     /// Rows from before the log are missing, by permission.

@@ -18,6 +18,6 @@ mod topics;
 mod truth;
 mod workload;
 
-pub use end_to_end::{LabOptions, LabSummary, lab};
+pub use end_to_end::{LabOptions, LabPart, LabSummary, lab};
 pub use snapshots::SnapshotsSummary;
 pub use topics::TopicsSummary;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use deltaic::dataflows::ConversationSearch;
 use deltaic::mutant::Mutant;
 use deltaic::{Engine, IndexOptions, Log, TantivySink};
-use harness::{Case, KillOptions, Life, Oddities, Passage, Scenario, check, smallest_failure};
+use harness::{Case, KillOptions, LabPart, Life, Oddities, Passage, Scenario, check, smallest_failure};
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
@@ -81,6 +81,9 @@ enum Command {
         /// The `deltaic` command [default: the one beside this program].
         #[arg(long)]
         program: Option<PathBuf>,
+        /// Only this part: index, topics or snapshots.
+        #[arg(long, value_parser = lab_part)]
+        only: Option<LabPart>,
         /// The folder of all that is installed and written [default: `lab` in the target folder].
         #[arg(long)]
         dir: Option<PathBuf>,
@@ -129,18 +132,27 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Mutants { only } => mutants(&only),
-        Command::Lab { seed, transactions, moments, program, dir } => {
+        Command::Lab { seed, transactions, moments, program, only, dir } => {
             let own = std::env::current_exe()?;
             let folder = own.parent().unwrap_or(Path::new("."));
             let program = program.unwrap_or_else(|| folder.join("deltaic"));
             let dir = dir.unwrap_or_else(|| folder.join("../lab"));
-            let summary = harness::lab(&harness::LabOptions { dir, seed, transactions, moments, program })?;
+            let summary = harness::lab(&harness::LabOptions { dir, seed, transactions, moments, program, only })?;
             println!("{summary:#?}");
             Ok(())
         }
         Command::IndexChild { log, dir, include, workers, commit_interval_ms, block_bytes } => {
             fill(&Life { log, dir, include, workers, commit_interval_ms, block_bytes })
         }
+    }
+}
+
+fn lab_part(text: &str) -> Result<LabPart, String> {
+    match text {
+        "index" => Ok(LabPart::Index),
+        "topics" => Ok(LabPart::Topics),
+        "snapshots" => Ok(LabPart::Snapshots),
+        _ => Err("expected index, topics or snapshots".to_owned()),
     }
 }
 

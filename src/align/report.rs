@@ -3,6 +3,7 @@
 use super::Aligner;
 use super::ready::Doubt;
 use super::transaction::Pending;
+use crate::engine::Alignment;
 use crate::time::Lsn;
 
 /// By which rule transactions closed, and what is still open.
@@ -10,8 +11,10 @@ use crate::time::Lsn;
 pub(crate) struct AlignReport {
     pub(crate) base: Option<Lsn>,
     pub(crate) partial_base: bool,
-    /// The END of the last closed transaction, or the base.
-    pub(crate) exact_at: Option<Lsn>,
+    /// The END of the last closed transaction, or the base; the time of the last row where each stands for itself.
+    pub(crate) closed_at: Option<Lsn>,
+    /// Each row stands for itself.
+    pub(crate) unaligned: bool,
     pub(crate) closed_by_counts: u64,
     pub(crate) closed_by_progress: u64,
     /// By counts that nothing speaks for but time.
@@ -24,6 +27,16 @@ pub(crate) struct AlignReport {
 }
 
 impl AlignReport {
+    /// What is shown is exact at this LSN.
+    pub(crate) fn exact_at(&self) -> Option<Lsn> {
+        self.closed_at.filter(|_| !self.unaligned)
+    }
+
+    /// The time of the last row, where each stands for itself.
+    pub(crate) fn unaligned_at(&self) -> Option<Lsn> {
+        self.closed_at.filter(|_| self.unaligned)
+    }
+
     /// How many transactions closed.
     pub(crate) fn closed(&self) -> u64 {
         self.closed_by_counts + self.closed_by_progress + self.settled
@@ -45,8 +58,9 @@ impl Aligner {
     /// Where things stand, without the open transactions by name.
     pub(crate) fn report(&self) -> AlignReport {
         let mut report = self.report.clone();
-        report.exact_at = self.base.published().map(|base| base.max(self.closed));
+        report.closed_at = self.base.published().map(|base| base.max(self.closed));
         report.pending = self.pending.len();
+        report.unaligned = self.options.alignment == Alignment::None;
         report
     }
 

@@ -1,5 +1,6 @@
 //! The closing rules one by one: facts in, closings out. Here counts, progress and order; the rest in files of their own.
 
+mod arrival;
 mod base;
 mod ends;
 mod holes;
@@ -256,5 +257,5 @@ fn an_open_transaction_says_what_it_waits_for() {
     stage.aligner.end_of_log(&mut stage.out).unwrap();
     let open = stage.aligner.final_report().open;
     assert_eq!(open[0].missing, ["items: 1 of 2 rows; no later row yet in partition 0, 1"]);
-    assert_eq!(stage.aligner.report().exact_at, Some(Lsn(110)));
+    assert_eq!(stage.aligner.report().exact_at(), Some(Lsn(110)));
 }

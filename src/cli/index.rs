@@ -2,7 +2,7 @@
 //! while the index is written.
 
 use super::printed;
-use super::summary::as_of;
+use super::summary::{Standing, as_of};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use deltaic::{Index, Snapshot, Stored};
@@ -122,7 +122,8 @@ impl Show {
             let value = if value.is_empty() { "none" } else { value };
             text += &format!("  {option:<22} {value}\n");
         }
-        text += &format!("source        {}\n{}\n", stats.prefix, as_of(stats.lsn, stats.partial_from.is_some()));
+        let standing = Standing::of(stats.partial_from.is_some(), stats.unaligned);
+        text += &format!("source        {}\n{}\n", stats.prefix, as_of(stats.lsn, standing));
         text += &format!("documents     {}\n", stats.documents);
         for (step, count) in &stats.steps {
             text += &format!("  {step:<22} {count}\n");
@@ -152,6 +153,7 @@ fn lines(documents: impl Iterator<Item = Result<Stored>>) -> Result<()> {
 
 fn lsn(snapshot: &Snapshot) -> String {
     match snapshot.lsn() {
+        Some(lsn) if !snapshot.is_aligned() => format!("unaligned, at LSN {lsn}"),
         Some(lsn) if snapshot.partial_from().is_some() => {
             format!("as of LSN {lsn}; rows from before the log are missing")
         }

@@ -1,7 +1,7 @@
 //! Where the documents of a run go: an embedded index, or JSON lines.
 
 use super::config::SinkConfig;
-use super::summary::Shown;
+use super::summary::{Shown, Standing};
 use super::{summary, supervise};
 use anyhow::{Context, Result};
 use deltaic::dataflows::ConversationSearch;
@@ -20,8 +20,8 @@ pub(super) fn run(engine: Engine<ConversationSearch>, sink: &SinkConfig) -> Resu
             // The lock goes with the sink; a reader needs none.
             drop(sink);
             let stats = Index::open(&config.path)?.snapshot().stats()?;
-            let partial = stats.partial_from.is_some();
-            (report, Shown { lsn: stats.lsn, partial, documents: stats.documents, steps: stats.steps })
+            let standing = Standing::of(stats.partial_from.is_some(), stats.unaligned);
+            (report, Shown { lsn: stats.lsn, standing, documents: stats.documents, steps: stats.steps })
         }
         SinkConfig::JsonLines { path, changes } => {
             let out: Box<dyn Write + Send> = match path {

@@ -73,7 +73,7 @@ fn text(progress: &Progress, elapsed: Duration) -> String {
     let at = match (progress.exact_at, progress.held) {
         (at, Some(held)) if at < Some(held) => format!(", on the way to LSN {held}, where the index is"),
         (Some(lsn), _) => format!(", exact at LSN {lsn}"),
-        (None, _) => String::new(),
+        (None, _) => progress.unaligned_at.map(|lsn| format!(", unaligned at LSN {lsn}")).unwrap_or_default(),
     };
     let settled = match progress.settled {
         0 => String::new(),

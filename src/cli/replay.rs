@@ -5,7 +5,7 @@ use super::{output, wrong_usage};
 use anyhow::Result;
 use clap::Args;
 use deltaic::dataflows::{ConversationSearch, OptionError, ZeroItems};
-use deltaic::{Engine, EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
+use deltaic::{Alignment, Engine, EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,6 +60,11 @@ pub(super) struct Replay {
     #[arg(long)]
     allow_partial_base: bool,
 
+    /// Where a row's time comes from: transactions, or none, which shows each row by itself and needs no
+    /// provide.transaction.metadata. Documents are then unaligned, and the summary says so.
+    #[arg(long, value_name = "WHAT", default_value = "transactions", value_parser = alignment)]
+    alignment: Alignment,
+
     /// What to do with a record that cannot be used: stop, or dead-letter=FILE to write it there and go on.
     #[arg(long, value_name = "WHAT", default_value = "stop", value_parser = on_bad_record)]
     on_bad_record: OnBadRecord,
@@ -80,6 +85,14 @@ fn on_bad_record(text: &str) -> Result<OnBadRecord, String> {
         None if text == "stop" => Ok(OnBadRecord::Stop),
         Some(("dead-letter", file)) if !file.is_empty() => Ok(OnBadRecord::DeadLetter(file.into())),
         _ => Err("expected stop or dead-letter=FILE".to_owned()),
+    }
+}
+
+fn alignment(text: &str) -> Result<Alignment, String> {
+    match text {
+        "transactions" => Ok(Alignment::Transactions),
+        "none" => Ok(Alignment::None),
+        _ => Err("expected transactions or none".to_owned()),
     }
 }
 
@@ -132,6 +145,7 @@ impl Replay {
             workers: usize::from(self.workers),
             prefix: self.prefix.clone(),
             partitions: self.partitions.iter().cloned().collect(),
+            alignment: self.alignment,
             until: self.until.map(Lsn),
             snapshot_complete: self.snapshot_complete,
             allow_partial_base: self.allow_partial_base,

@@ -8,12 +8,32 @@ use std::io::{self, Write};
 /// How many open transactions and inexact keys are named.
 const NAMED: usize = 20;
 
+/// What documents are of.
+#[derive(Clone, Copy)]
+pub(super) enum Standing {
+    /// Of one commit.
+    Exact,
+    /// Of one commit, without the rows from before the log, by permission.
+    Partial,
+    /// Of whatever rows there were: each was shown by itself.
+    Unaligned,
+}
+
+impl Standing {
+    pub(super) fn of(partial: bool, unaligned: bool) -> Standing {
+        match (partial, unaligned) {
+            (_, true) => Standing::Unaligned,
+            (true, false) => Standing::Partial,
+            (false, false) => Standing::Exact,
+        }
+    }
+}
+
 /// What stands when a run ends.
 pub(super) struct Shown {
     /// The documents are those of this LSN.
     pub(super) lsn: Option<Lsn>,
-    /// Rows from before the log are missing, by permission.
-    pub(super) partial: bool,
+    pub(super) standing: Standing,
     pub(super) documents: u64,
     /// How many are at each step.
     pub(super) steps: BTreeMap<String, u64>,
@@ -28,8 +48,8 @@ impl Shown {
                 *steps.entry(step.to_string()).or_default() += 1;
             }
         }
-        let (lsn, partial) = (report.exact_at, report.partial_base);
-        Shown { lsn, partial, documents: documents.len() as u64, steps }
+        let standing = Standing::of(report.partial_base, report.unaligned_at.is_some());
+        Shown { lsn: report.exact_at.or(report.unaligned_at), standing, documents: documents.len() as u64, steps }
     }
 }
 
@@ -40,24 +60,18 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
         writeln!(out, "  {step:<22} {count}")?;
     }
     resumed(out, report)?;
-    writeln!(out, "{}", as_of(shown.lsn, shown.partial))?;
-    let settled = match report.settled {
-        0 => String::new(),
-        settled => format!(", {settled} settled, which is no proof"),
-    };
-    writeln!(
-        out,
-        "transactions  {} ({} closed by counts, {} by progress{settled})",
-        report.transactions(),
-        report.closed_by_counts,
-        report.closed_by_progress,
-    )?;
+    writeln!(out, "{}", as_of(shown.lsn, shown.standing))?;
+    if report.unaligned_at.is_none() {
+        transactions(out, report)?;
+    }
     writeln!(
         out,
         "records       {} ({} re-deliveries, {} late rows, {} bad)",
         report.records, report.redelivered, report.late, report.bad
     )?;
-    open(out, report)?;
+    if report.unaligned_at.is_none() {
+        open(out, report)?;
+    }
     inexact(out, report)?;
     if report.late > 0 {
         writeln!(out, "torn          {} rows came after their transaction had closed without them", report.late)?;
@@ -81,14 +95,32 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
     writeln!(out, "seconds       {:.2}", report.elapsed.as_secs_f64())
 }
 
+/// How many transactions closed, and by what.
+fn transactions(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let settled = match report.settled {
+        0 => String::new(),
+        settled => format!(", {settled} settled, which is no proof"),
+    };
+    writeln!(
+        out,
+        "transactions  {} ({} closed by counts, {} by progress{settled})",
+        report.transactions(),
+        report.closed_by_counts,
+        report.closed_by_progress,
+    )
+}
+
 /// Up to where documents go.
-pub(super) fn as_of(lsn: Option<Lsn>, partial: bool) -> String {
-    match lsn {
-        Some(lsn) if partial => {
+pub(super) fn as_of(lsn: Option<Lsn>, standing: Standing) -> String {
+    match (lsn, standing) {
+        (Some(lsn), Standing::Partial) => {
             format!("as of LSN     {lsn}; rows from before the log are missing (allow_partial_base)")
         }
-        Some(lsn) => format!("exact at LSN  {lsn}"),
-        None => "exact at LSN  none: nothing was shown".to_owned(),
+        (Some(lsn), Standing::Unaligned) => {
+            format!("unaligned     at LSN {lsn}: each row was shown by itself (alignment = \"none\")")
+        }
+        (Some(lsn), Standing::Exact) => format!("exact at LSN  {lsn}"),
+        (None, _) => "exact at LSN  none: nothing was shown".to_owned(),
     }
 }
 

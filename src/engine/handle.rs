@@ -35,6 +35,8 @@ pub struct Progress {
     pub documents: u64,
     /// What the run has read is exact at this LSN.
     pub exact_at: Option<Lsn>,
+    /// The time of the last row, where rows stand for themselves: see [`Report::unaligned_at`].
+    pub unaligned_at: Option<Lsn>,
     /// The sink holds everything up to this LSN from an earlier run: until `exact_at` is there, the sink stays as it is.
     pub held: Option<Lsn>,
 }
@@ -75,7 +77,8 @@ impl RunHandle {
             transactions: align.closed(),
             settled: align.settled,
             documents: self.status.counters.documents(),
-            exact_at: align.exact_at,
+            exact_at: align.exact_at(),
+            unaligned_at: align.unaligned_at(),
             held: self.status.held(),
         }
     }

@@ -1,6 +1,6 @@
 //! What must be known of an input before any of it is used: its topics, their partitions, and the restarts in it.
 
-use super::{EngineOptions, Reads};
+use super::{Alignment, EngineOptions, Reads};
 use crate::envelope::codecs;
 use crate::error::Error;
 use crate::source::catalog::Catalog;
@@ -32,7 +32,8 @@ pub(super) fn look<V: View>(view: &V, reads: &Reads, options: &EngineOptions) ->
             let known = unseen(view, options, "Kafka", false)?;
             // There is none until the brokers have said so.
             let partitions = Some(vec![0; known.catalog.codecs.len()]);
-            let catalog = known.catalog.renamed(&kafka.topics, kafka.transaction_topic.as_deref());
+            let transactions = kafka.transaction_topic.as_deref().filter(|_| known.catalog.is_aligned());
+            let catalog = known.catalog.renamed(&kafka.topics, transactions);
             Ok(Known { catalog, partitions, ..known })
         }
         Reads::Log(log) if log.follow => unseen(view, options, "a log that is followed", true),
@@ -47,10 +48,10 @@ fn unseen<V: View>(view: &V, options: &EngineOptions, what: &str, endless: bool)
         .prefix
         .as_deref()
         .ok_or_else(|| Error::Prefix { found: format!("{what} cannot be searched for its source") })?;
-    let catalog = Catalog::new(prefix, codecs(view));
+    let catalog = catalog(prefix, view, options);
     let topics = (0..catalog.codecs.len()).map(|table| catalog.topic_name(table as u16));
     let unknown: Vec<&str> = topics.filter(|topic| !options.partitions.contains_key(*topic)).collect();
-    if endless && !unknown.is_empty() {
+    if endless && !unknown.is_empty() && catalog.is_aligned() {
         return Err(Error::FollowPartitions { topics: unknown.join(", ") });
     }
     let partitions = unknown.is_empty().then(|| given(&catalog, options, |_| 0));
@@ -73,7 +74,11 @@ fn looked_at<V: View>(view: &V, inputs: &[LogInput], options: &EngineOptions) ->
         Some(prefix) => prefix.clone(),
         None => only_prefix(&heads)?,
     };
-    let catalog = Catalog::new(&prefix, codecs(view));
+    let catalog = catalog(&prefix, view, options);
+    let partitions = given(&catalog, options, |topic| heads.partitions(topic));
+    if !catalog.is_aligned() {
+        return Ok(Known { prefix, catalog, partitions: Some(partitions), restarts: Restarts::Unknown });
+    }
     let transactions = catalog.topic_name(Catalog::TRANSACTIONS).to_owned();
     if !heads.has(&transactions) {
         return Err(Error::NoTransactionTopic { topic: transactions });
@@ -83,8 +88,16 @@ fn looked_at<V: View>(view: &V, inputs: &[LogInput], options: &EngineOptions) ->
         return Err(Error::TransactionPartitions { topic: transactions, partitions: count });
     }
     let restarts = heads.restarts(inputs).map_err(Arc::new)?;
-    let partitions = given(&catalog, options, |topic| heads.partitions(topic));
     Ok(Known { prefix, catalog, partitions: Some(partitions), restarts })
+}
+
+/// The topics of the tables of `view`, and of transactions if rows are to belong to some.
+fn catalog<V: View>(prefix: &str, view: &V, options: &EngineOptions) -> Catalog {
+    let catalog = Catalog::new(prefix, codecs(view));
+    match options.alignment {
+        Alignment::Transactions => catalog,
+        Alignment::None => catalog.unaligned(),
+    }
 }
 
 fn only_prefix(heads: &Heads) -> Result<String, Error> {

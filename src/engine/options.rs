@@ -37,6 +37,19 @@ impl Log {
     }
 }
 
+/// Where a row's time comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Alignment {
+    /// From its transaction: every state that is shown is that of one commit. Needs the connector's
+    /// `provide.transaction.metadata=true`.
+    #[default]
+    Transactions,
+    /// From its arrival: each row is shown by itself, at max(time before + 1, its LSN), also if others of its transaction
+    /// are not there yet, or if it is delivered again. Such documents are *unaligned*, which every report says; what order
+    /// rows of different partitions have is different in every run, so that an index is filled anew by each.
+    None,
+}
+
 /// How a run goes, whatever it reads. [`Engine`](crate::Engine) has a method for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
@@ -48,6 +61,8 @@ pub struct EngineOptions {
     /// How many partitions topics have, by topic name. Needed where it cannot be seen: for a source of records, for
     /// standard input, for a log that is followed, and for a dump that lacks a partition.
     pub partitions: BTreeMap<String, u32>,
+    /// Where a row's time comes from. Default: its transaction.
+    pub alignment: Alignment,
     /// Stop at the last transaction that ends at or before this LSN.
     pub until: Option<Lsn>,
     /// What is read holds all of the initial snapshot, even if a partition shows no change after it. Where there may always
@@ -81,6 +96,7 @@ impl Default for EngineOptions {
             workers: 1,
             prefix: None,
             partitions: BTreeMap::new(),
+            alignment: Alignment::Transactions,
             until: None,
             snapshot_complete: false,
             allow_partial_base: false,

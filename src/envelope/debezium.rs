@@ -83,12 +83,17 @@ impl Decoder {
         topic: Topic,
         envelope: &Envelope,
     ) {
-        self.shapes.learn(topic, || learn_packed(packed, record, topic, envelope, &self.catalog));
+        if self.catalog.is_aligned() {
+            self.shapes.learn(topic, || learn_packed(packed, record, topic, envelope, &self.catalog));
+        }
     }
 
     /// Learns the shape of a line that no known shape fits, from what [`decode`](Decoder::decode) made of it.
     pub(crate) fn learn(&mut self, line: &[u8], record: &SourceRecord<'_>, topic: Topic, envelope: &Envelope) {
-        self.shapes.learn(topic, || learn_line(line, record, topic, envelope, &self.catalog));
+        // What a shape means is worked out for rows of transactions.
+        if self.catalog.is_aligned() {
+            self.shapes.learn(topic, || learn_line(line, record, topic, envelope, &self.catalog));
+        }
     }
 
     /// Decodes a record; a row is appended to the buffer of its table in `buffers`.
@@ -141,7 +146,8 @@ impl Decoder {
             return Ok(Envelope::Other);
         };
         let run = record.header(RUN).map(run_id);
-        let origin = payload.origin(op).map_err(unplaced)?;
+        let origin = if self.catalog.is_aligned() { payload.origin(op) } else { payload.arrival(op) };
+        let origin = origin.map_err(unplaced)?;
         let known = |reason| Box::new((reason, Some((origin, run))));
         if let Some(bad) = payload.bad_value {
             return Err(known(bad.into()));

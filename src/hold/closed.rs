@@ -6,7 +6,7 @@ use crate::source::catalog::Partition;
 use crate::time::Lsn;
 use crate::txid::ByTxid;
 use dataflows::operators::Keys;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// How many closed transactions are remembered by their id. Rows of an older one are held until its END comes again,
 /// which it does: a connector re-delivers a contiguous stretch, ENDs included.
@@ -20,6 +20,8 @@ pub(crate) struct Ticket {
     pub(crate) op: Op,
     /// The greatest previous END that rows of the partition had named up to and with this one.
     pub(crate) progress: Lsn,
+    /// The partition came to its topic while that was read.
+    pub(crate) added: bool,
     /// The log holds this record a second time.
     pub(crate) again: bool,
 }
@@ -45,18 +47,32 @@ pub(super) struct Closed {
     truncated: Option<Lsn>,
     /// The greatest previous END that each partition has shown.
     progress: HashMap<Partition, Lsn, Keys>,
+    /// Partitions that came to their topics while those were read.
+    added: HashSet<Partition>,
     base: Option<Lsn>,
+    last: Lsn,
 }
 
 impl Closed {
-    /// Notes how far `partition` has shown itself to be.
-    pub(super) fn show(&mut self, partition: Partition, progress: Lsn) {
-        self.progress.insert(partition, progress);
+    /// Notes how far a row shows its partition to be.
+    pub(super) fn show(&mut self, ticket: &Ticket) {
+        self.progress.insert(ticket.partition, ticket.progress);
+        if ticket.added {
+            self.added.insert(ticket.partition);
+        }
     }
 
-    /// The greatest previous END that a partition has shown.
-    pub(super) fn progress(&self, partition: Partition) -> Lsn {
-        self.progress.get(&partition).copied().unwrap_or_default()
+    /// Whether what closed at `end` lacks nothing of a partition: the partition has gone past it, or was added. A
+    /// transaction does not close before it is known which partitions there are, so that one that was added holds no row of
+    /// it but those that it holds a second time, now that their keys have moved.
+    pub(super) fn has_all_of(&self, partition: Partition, end: Lsn) -> bool {
+        self.progress.get(&partition).is_some_and(|progress| *progress >= end) || self.added.contains(&partition)
+    }
+
+    /// Up to which END a snapshot's row may have been overtaken by what was let go before: further than its own partition
+    /// shows where that was added, and the row's key was in another one.
+    pub(super) fn overtakes(&self, ticket: &Ticket) -> Lsn {
+        if ticket.added { self.last.max(ticket.progress) } else { ticket.progress }
     }
 
     pub(super) fn verdict(&self, txid: u64, lsn: Lsn) -> Verdict {
@@ -84,6 +100,7 @@ impl Closed {
             Closing::Base { snapshot, .. } => self.base = Some(snapshot.unwrap_or_default()),
             Closing::Known { txid, end, in_base } => self.remember(txid, end, in_base),
             Closing::Transaction { txid, end, truncated, .. } => {
+                self.last = end;
                 self.remember(txid, end, false);
                 if truncated & (1 << (table % 64)) != 0 {
                     self.truncated = Some(end);

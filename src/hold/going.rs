@@ -200,7 +200,7 @@ impl<R: Row> Held<R> {
         for row in rows {
             if row.at() >= end {
                 self.open.entry(txid).or_default().push(row, &mut self.share);
-            } else if in_base || self.closed.progress(row.partition) >= end {
+            } else if in_base || self.closed.has_all_of(row.partition, end) {
                 self.counters.redelivered(1);
             } else {
                 self.judge(row, end)?;
@@ -216,7 +216,7 @@ impl<R: Row> Held<R> {
                 self.open.entry(txid).or_default().push(row, &mut self.share);
                 continue;
             }
-            if self.closed.progress(row.partition) < end {
+            if !self.closed.has_all_of(row.partition, end) {
                 let gone = self.gone.entry(row.partition).or_insert_with(|| Gone::at(end));
                 if gone.end != end {
                     gone.renew(end, &mut self.store, &mut self.share);

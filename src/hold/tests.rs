@@ -100,6 +100,7 @@ fn run(place: &mut Place, events: &[Event]) -> (Vec<String>, [u64; 4]) {
             origin,
             op,
             progress,
+            added: false,
             again: false,
         };
         let streamed = |(txid, partition, key, size, lsn): (u64, u32, Option<u8>, usize, u64), progress: [Lsn; 2]| {
@@ -186,7 +187,15 @@ fn fill(place: &mut Place, rows: u64) -> u64 {
         let chunk = (from..from + 100).map(|number| {
             let origin = Origin::Stream { txid: 1, lsn: Lsn(100 + number), previous: Lsn(0), order: number + 1 };
             let partition = Partition { table: 0, number: 0 };
-            let ticket = Ticket { partition, offset: number, origin, op: Op::Update, progress: Lsn(0), again: false };
+            let ticket = Ticket {
+                partition,
+                offset: number,
+                origin,
+                op: Op::Update,
+                progress: Lsn(0),
+                added: false,
+                again: false,
+            };
             (Some(uuid(number as u8)), Body::Put { row: user(format!("row {number}")), from: None }, ticket)
         });
         place.accept(chunk.collect());
@@ -254,4 +263,37 @@ fn a_full_disk_ends_the_run_and_loses_nothing() {
     assert!(text.starts_with("table public.users: rows of transaction 1 wait, and what waits on disk"), "{text}");
     assert!(place.status.is_stopped() && !place.status.is_broken());
     assert_eq!(place.close(CLOSING, 1).unwrap().len(), 1_000);
+}
+
+/// GIVEN a transaction of one partition that has closed, WHEN its row and a row of an incremental snapshot come again in a
+/// partition that was added, to which their key has moved, THEN the one changes nothing, and the other waits until that
+/// partition is past what has closed.
+#[test]
+fn what_comes_again_in_a_partition_that_was_added_changes_nothing() {
+    let mut place = Place::new(u64::MAX);
+    let row = |number, origin, previous: u64| {
+        let partition = Partition { table: 0, number };
+        let op = if matches!(origin, Origin::Stream { .. }) { Op::Update } else { Op::Read };
+        let (progress, added) = (Lsn(previous), number > 0);
+        let ticket = Ticket { partition, offset: previous, origin, op, progress, added, again: false };
+        (Some(uuid(1)), Body::Put { row: user(format!("{previous}")), from: None }, ticket)
+    };
+    let changes = |txid, previous| Origin::Stream { txid, lsn: Lsn(previous + 1), previous: Lsn(previous), order: 1 };
+    let closes =
+        |txid, end: u64| Closing::Transaction { txid, end: Lsn(end), truncated: 0, commit_ms: 0, repairs: false };
+    let at = |end: u64| HYDRATION_END + end;
+    place.close(Closing::Base { snapshot: None, reset: false, partial_from: None }, HYDRATION_END).unwrap();
+    place.accept(vec![row(0, changes(5, 100), 100)]);
+    assert_eq!(place.close(closes(5, 110), at(110)).unwrap().len(), 1);
+
+    place.accept(vec![row(1, Origin::Incremental { previous: Lsn(90) }, 90), row(1, changes(5, 100), 100)]);
+    let counters = Arc::clone(&place.status.counters);
+    assert_eq!((counters.rows_redelivered(), counters.rows_late()), (1, 0));
+    assert_eq!(place.close(closes(6, 120), at(120)).unwrap().len(), 0);
+
+    // The change that came again has overtaken the snapshot's row of its key.
+    place.accept(vec![row(1, changes(7, 120), 120)]);
+    assert_eq!(place.close(closes(7, 130), at(130)).unwrap().len(), 1);
+    place.held.end().unwrap();
+    assert_eq!(counters.rows_unapplied(), 0);
 }

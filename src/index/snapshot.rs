@@ -4,6 +4,7 @@ use super::dump::Dump;
 use super::error::{IndexError, failed};
 use super::fields::Fields;
 use super::payload::Payload;
+use crate::sink::Identity;
 use crate::time::{Lsn, Time};
 use dataflows::DocumentId;
 use std::collections::BTreeMap;
@@ -89,6 +90,8 @@ pub struct IndexStats {
     pub lsn: Option<Lsn>,
     /// The log that filled it has no initial snapshot and begins behind this END: rows from before it are missing.
     pub partial_from: Option<Lsn>,
+    /// Each row was shown by itself: the documents are those of no one commit.
+    pub unaligned: bool,
     /// Documents.
     pub documents: u64,
     /// Documents by step; empty for a view without steps.
@@ -123,6 +126,12 @@ impl Snapshot {
     /// The END that the log of the index begins behind, if that had no initial snapshot: rows from before it are missing.
     pub fn partial_from(&self) -> Option<Lsn> {
         self.payload.partial_from.map(Lsn)
+    }
+
+    /// Whether its documents are those of one commit, the one at [`Snapshot::lsn`]: not so where each row was shown by
+    /// itself ([`Alignment::None`](crate::Alignment::None)).
+    pub fn is_aligned(&self) -> bool {
+        !self.payload.options.iter().any(|(option, _)| option == Identity::UNALIGNED)
     }
 
     /// Everything below this time is in.
@@ -210,6 +219,7 @@ impl Snapshot {
             prefix: self.payload.prefix.clone(),
             lsn: self.lsn(),
             partial_from: self.partial_from(),
+            unaligned: !self.is_aligned(),
             documents: self.documents(),
             steps: self.steps().map_err(|error| failed(&self.dir, error))?,
             records: self.payload.records,

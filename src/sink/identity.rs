@@ -18,6 +18,15 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The option of a run that shows each row by itself.
+    pub const UNALIGNED: &str = "unaligned";
+
+    /// Whether every state is that of one commit. Where it is not, a second run may show other states than the first: what it
+    /// fills is filled anew, and never continued.
+    pub fn is_aligned(&self) -> bool {
+        !self.options.iter().any(|(option, _)| option == Identity::UNALIGNED)
+    }
+
     /// The identity of a run of `view` over the source called `prefix`.
     pub fn new(view: &impl View, prefix: &str) -> Identity {
         Identity {

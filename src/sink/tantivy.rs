@@ -287,6 +287,11 @@ impl Sink for TantivySink {
                 Err(_) if opened.payload.upper() == 0 => return self.create(identity),
                 checked => checked?,
             }
+            if !identity.is_aligned() {
+                let (lsn, documents) = (self.lsn().map(|lsn| lsn.0), self.documents());
+                warn!(lsn, documents, "the index is unaligned: it is emptied, and filled anew");
+                return self.create(identity);
+            }
             info!(
                 lsn = opened.payload.lsn().map(|lsn| lsn.0),
                 documents = opened.payload.documents,

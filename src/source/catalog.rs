@@ -37,7 +37,8 @@ impl Partition {
 pub(crate) struct Catalog {
     pub(crate) codecs: Arc<[Codec]>,
     topics: Arc<[String]>,
-    transactions: Arc<str>,
+    /// `None` where rows stand for themselves, and nobody asks for transactions.
+    transactions: Option<Arc<str>>,
 }
 
 impl Catalog {
@@ -47,7 +48,7 @@ impl Catalog {
     /// The topics of `codecs`' tables under `prefix`.
     pub(crate) fn new(prefix: &str, codecs: Vec<Codec>) -> Catalog {
         let topics = codecs.iter().map(|codec| format!("{prefix}.{}", codec.table.name)).collect();
-        Catalog { codecs: codecs.into(), topics, transactions: format!("{prefix}.transaction").into() }
+        Catalog { codecs: codecs.into(), topics, transactions: Some(format!("{prefix}.transaction").into()) }
     }
 
     /// The same, but for the topics that have another name, by their tables' names, and that of transactions.
@@ -55,24 +56,42 @@ impl Catalog {
     pub(crate) fn renamed(self, topics: &BTreeMap<String, String>, transactions: Option<&str>) -> Catalog {
         let named = self.codecs.iter().zip(self.topics.iter());
         let topics = named.map(|(codec, topic)| topics.get(&codec.table.name).unwrap_or(topic).clone()).collect();
-        let transactions = transactions.map_or(self.transactions, Arc::from);
+        let transactions = transactions.map(Arc::from).or(self.transactions);
         Catalog { codecs: self.codecs, topics, transactions }
+    }
+
+    /// The same without transactions.
+    pub(crate) fn unaligned(self) -> Catalog {
+        Catalog { transactions: None, ..self }
+    }
+
+    /// Whether rows belong to transactions.
+    pub(crate) fn is_aligned(&self) -> bool {
+        self.transactions.is_some()
+    }
+
+    /// All topics that are read: of tables, and of transactions.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn tables(&self) -> impl Iterator<Item = u16> {
+        let transactions = self.transactions.iter().map(|_| Catalog::TRANSACTIONS);
+        (0..self.codecs.len() as u16).chain(transactions)
     }
 
     /// What the topic called `name` is.
     pub(crate) fn topic(&self, name: &str) -> Topic {
         if let Some(table) = self.topics.iter().position(|topic| topic == name) {
             Topic::Table(table)
-        } else if *name == *self.transactions {
+        } else if self.transactions.as_deref() == Some(name) {
             Topic::Transactions
         } else {
             Topic::Other
         }
     }
 
-    /// The name of the topic of a table, by its index, or of the transaction topic.
+    /// The name of the topic of a table, by its index, or of the transaction topic, which is empty if there is none.
     pub(crate) fn topic_name(&self, table: u16) -> &str {
-        self.topics.get(usize::from(table)).map_or(&self.transactions, String::as_str)
+        let of_table = self.topics.get(usize::from(table)).map(String::as_str);
+        of_table.or(self.transactions.as_deref()).unwrap_or_default()
     }
 
     /// The index of the table that Debezium calls `name` (`schema.table`), if it is consumed.

@@ -28,6 +28,8 @@ use timely::scheduling::Activator;
 
 /// Facts that may be on their way to the aligner.
 const FACTS_MAX: u64 = 1 << 18;
+/// So many bits of the number of a row that stands for itself are counted up by its worker; the others are the worker's.
+const ARRIVALS_BITS: u32 = 48;
 
 /// Where the rows of each table are held.
 pub(crate) type Holders = Vec<Rc<RefCell<dyn Hold>>>;
@@ -67,7 +69,7 @@ pub(crate) fn read<'scope>(
     let handle = ReaderHandle { activator, read: Rc::clone(&read) };
     builder.build(move |mut capabilities| {
         let mut capability = capabilities.pop();
-        let mut reader = Reader { holders, catalog, status, partitions: HashMap::default() };
+        let mut reader = Reader { holders, catalog, status, partitions: HashMap::default(), worker, arrived: 0 };
         inlet.wake_this_thread();
         move |_| {
             let Some(held) = &capability else { return };
@@ -106,12 +108,25 @@ pub(crate) fn read<'scope>(
     (facts, handle)
 }
 
+/// What is known of one partition.
+#[derive(Default)]
+struct Read {
+    offsets: Offsets,
+    /// The greatest previous END that its rows have named.
+    progress: Lsn,
+    /// It came to its topic while that was read.
+    added: bool,
+}
+
 /// What is known of the partitions a worker reads.
 struct Reader {
     holders: Holders,
     catalog: Catalog,
     status: Arc<Status>,
-    partitions: HashMap<Partition, (Offsets, Lsn), Keys>,
+    partitions: HashMap<Partition, Read, Keys>,
+    worker: usize,
+    /// Rows that stand for themselves, so far.
+    arrived: u64,
 }
 
 impl Reader {
@@ -136,13 +151,10 @@ impl Reader {
         facts
     }
 
-    /// Takes note of a partition that was added. What has closed by now was whole without it: rows of those transactions can
-    /// only be re-deliveries, which the connector now writes to where their keys have moved.
     fn mark(&mut self, mark: &Mark, worker: usize, workers: usize) {
         let Mark::Partition { partition, added: true, .. } = *mark else { return };
         if partition.worker(workers) == worker {
-            let closed = self.status.align().exact_at.unwrap_or_default();
-            self.partitions.entry(partition).or_insert((Offsets::default(), closed));
+            self.partitions.entry(partition).or_insert(Read { added: true, ..Read::default() });
         }
     }
 
@@ -162,7 +174,7 @@ impl Reader {
             return self.bad(bad, Lsn(0));
         };
         tracing::trace!(table = partition.table, partition = partition.number, offset, "record");
-        let (offsets, progress) = self.partitions.entry(partition).or_insert_with(|| {
+        let Read { offsets, progress, added } = self.partitions.entry(partition).or_insert_with(|| {
             facts.push(Fact::Record { partition, kind: FactKind::Start { offset } });
             Default::default()
         });
@@ -175,11 +187,21 @@ impl Reader {
         let fact = match body {
             Ok(Envelope::Row { table, op, origin, run }) => {
                 *progress = origin.previous().max(*progress);
-                let progress = *progress;
+                let (progress, added, truncate) = (*progress, *added, op == Op::Truncate);
+                let (origin, kind) = match origin {
+                    Origin::Arrival { lsn } => {
+                        self.arrived += 1;
+                        let txid = (self.worker as u64) << ARRIVALS_BITS | self.arrived;
+                        // Below whatever time the aligner gives it.
+                        let held = Origin::Stream { txid, lsn: Lsn(0), previous: Lsn(0), order: 0 };
+                        (held, FactKind::Arrival { txid, lsn, truncate })
+                    }
+                    other => (other, FactKind::Row { origin, run, truncate }),
+                };
                 if let Some(tickets) = tickets.get_mut(table) {
-                    tickets.push(Ticket { partition, offset, origin, op, progress, again });
+                    tickets.push(Ticket { partition, offset, origin, op, progress, added, again });
                 }
-                FactKind::Row { origin, run, truncate: op == Op::Truncate }
+                kind
             }
             Ok(Envelope::End(end)) => FactKind::End(end),
             Ok(Envelope::Begin | Envelope::Tombstone | Envelope::Other) => return,
@@ -193,6 +215,8 @@ impl Reader {
                 let since = known.map_or(*progress, |(origin, _)| since(&origin));
                 self.bad(bad, since);
                 match known {
+                    // There is nothing that would wait for it.
+                    Some((Origin::Arrival { .. }, _)) => return,
                     Some((origin, run)) => FactKind::Row { origin, run, truncate: false },
                     None => FactKind::Unreadable,
                 }

@@ -27,6 +27,7 @@ follow = false
 settle_ms = 30000
 snapshot_complete = false
 allow_partial_base = false
+alignment = "transactions"
 on_bad_record = "stop"
 # dead_letters is not set: none
 

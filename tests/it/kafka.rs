@@ -1,10 +1,12 @@
 //! Live from Kafka, against librdkafka's mock cluster: what is assigned, in which order it comes, what a broker that goes
 //! away does. What the mock does not do (retention, transactions of Kafka's own, more partitions) is tried on a real broker.
 
+use crate::captures::log_of;
 use crate::support::{Documents, EveryState};
+use crate::unaligned::{documents, without_transactions};
 use deltaic::dataflows::{ConversationSearch, View as _};
 use deltaic::{
-    Capture, DocumentJson, Engine, Error, Kafka, KafkaError, Log as DeltaicLog, Lsn, NullSink, Report, Time,
+    Alignment, Capture, DocumentJson, Engine, Error, Kafka, KafkaError, Log as DeltaicLog, Lsn, NullSink, Report, Time,
 };
 use harness::{Log, Oracle, OracleOptions, Record, Scenario, TRANSACTION_TOPIC};
 use rdkafka::config::ClientConfig;
@@ -179,6 +181,53 @@ fn a_topic_that_is_missing_is_waited_for() {
         scenario.log.partitions.iter().for_each(|(topic, count)| cluster.mock.create_topic(topic, *count, 1).unwrap());
         cluster.write(&scenario.log.records);
     });
+}
+
+/// GIVEN topics of tables alone, WHEN each row stands for itself, THEN no transaction topic is waited for.
+#[test]
+fn rows_that_stand_for_themselves_need_no_transaction_topic() {
+    let cluster = Cluster::new();
+    let text = |json: &Json| json.as_str().map(str::to_owned);
+    let record = |line: Json| {
+        let headers = line["headers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Record {
+            topic: text(&line["topic"]).unwrap(),
+            partition: line["partition"].as_i64().unwrap() as i32,
+            key: text(&line["key"]),
+            payload: text(&line["payload"]),
+            headers: headers.chunks(2).map(|pair| (text(&pair[0]).unwrap(), text(&pair[1]).unwrap())).collect(),
+            offset: 0,
+            ts: 0,
+        }
+    };
+    let records: Vec<Record> = without_transactions().into_iter().map(record).collect();
+    for table in ["users", "conversations", "conversation_items"] {
+        cluster.mock.create_topic(&format!("podium.public.{table}"), 3, 1).unwrap();
+    }
+    cluster.write(&records);
+    let engine = cluster.engine(2).alignment(Alignment::None);
+    let handle = engine.handle();
+    let count = records.len() as u64;
+    let stops = thread::spawn(move || {
+        // All was read, and nothing has moved for a while.
+        let mut last = (None, 0);
+        let moves = |_: &u32| {
+            let progress = handle.progress();
+            let still = if last.0 == progress.unaligned_at { last.1 + 1 } else { 0 };
+            last = (progress.unaligned_at, still);
+            progress.records < count || still < 50
+        };
+        (0..6_000).take_while(moves).for_each(|_| thread::sleep(Duration::from_millis(10)));
+        let (waits, progress) = (handle.waits_for(), handle.progress());
+        handle.stop();
+        (waits, progress)
+    });
+    let (found, report) = documents(engine);
+    let (waits, progress) = stops.join().unwrap();
+    assert_eq!((waits, progress.exact_at), (None, None));
+    assert_eq!((report.records, report.exact_at, report.unaligned_at.is_some()), (count, None, true));
+    let (all, _) = documents(Engine::replay(ConversationSearch::default(), DeltaicLog::file(log_of("basic"))));
+    assert!(found == all, "{} documents, expected {}", found.lines().count(), all.lines().count());
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod regressions;
 mod run;
 mod support;
 mod terminal;
+mod unaligned;
 
 #[path = "../../examples/own_view.rs"]
 #[expect(dead_code, reason = "its `main` is for those who run the example")]

@@ -33,6 +33,19 @@ pub struct LabOptions {
     pub moments: u64,
     /// The `deltaic` command.
     pub program: PathBuf,
+    /// Only this part.
+    pub only: Option<LabPart>,
+}
+
+/// A part of what is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabPart {
+    /// An index beside Postgres, with everything killed.
+    Index,
+    /// What only a real broker can do.
+    Topics,
+    /// What goes wrong with snapshots.
+    Snapshots,
 }
 
 /// What was seen.
@@ -104,7 +117,24 @@ pub fn lab(options: &LabOptions) -> Result<LabSummary> {
     fs::create_dir_all(&run)?;
     let postgres = Postgres::start(&installed, &run)?;
     let mut stack = Stack::start(&installed, &run)?;
+    let done = |part| options.only.is_none_or(|only| only == part);
+    let mut summary = LabSummary::default();
+    if done(LabPart::Index) {
+        summary = index(options, &run, &postgres, &mut stack)?;
+    }
+    if done(LabPart::Topics) {
+        summary.topics = topics(stack.broker, options.seed)?;
+    }
+    if done(LabPart::Snapshots) {
+        summary.snapshots = snapshots(&postgres, &mut stack)?;
+    }
+    drop(stack);
+    postgres.stop()?;
+    Ok(summary)
+}
 
+/// Fills an index while everything around it is killed, and compares it with Postgres's answers.
+fn index(options: &LabOptions, run: &Path, postgres: &Postgres, stack: &mut Stack) -> Result<LabSummary> {
     let (truth, pace) = (Truth::default(), Pace::default());
     let port = postgres.port;
     let mut workload = Workload::new(options.seed, || Ok(connect(port)?), &truth, &pace)?;
@@ -117,11 +147,11 @@ pub fn lab(options: &LabOptions) -> Result<LabSummary> {
     // Changes in every partition, which show that the snapshot is over.
     workload.users_min = 45;
 
-    let config = write_config(&run, stack.broker)?;
+    let config = write_config(run, stack.broker)?;
     let mut lab = Lab {
         program: options.program.clone(),
         watch: Watch { dir: run.join("index"), last: None, index: None, summary: LabSummary::default() },
-        run,
+        run: run.to_owned(),
         config,
         rng: Rng::with_seed(options.seed ^ 0x1ab),
     };
@@ -131,7 +161,7 @@ pub fn lab(options: &LabOptions) -> Result<LabSummary> {
             let run = workload.run(options.transactions, PAUSE);
             (run, workload.kinds)
         });
-        let ran = lab.beside(&mut stack, &truth, || {
+        let ran = lab.beside(stack, &truth, || {
             let share = (pace.commits.load(Relaxed) - before) as f64 / options.transactions.max(1) as f64;
             (share, pace.large.load(Relaxed), driver.is_finished())
         });
@@ -148,10 +178,6 @@ pub fn lab(options: &LabOptions) -> Result<LabSummary> {
     ensure!(summary.lsns * 4 >= options.moments, "the index stood at {} LSNs only", summary.lsns);
     ensure!(summary.replayed > 0, "nothing was replayed");
     ensure!(summary.compared >= options.moments, "compared {} times only", summary.compared);
-    summary.topics = topics(stack.broker, options.seed)?;
-    summary.snapshots = snapshots(&postgres, &mut stack)?;
-    drop(stack);
-    postgres.stop()?;
     Ok(summary)
 }
 

@@ -8,7 +8,7 @@ mod read;
 pub(crate) use kafka::KafkaConfig;
 
 use deltaic::dataflows::{ConversationSearch, View};
-use deltaic::{EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
+use deltaic::{Alignment, EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -29,6 +29,7 @@ pub(crate) struct Config {
 pub(crate) struct SourceConfig {
     pub(crate) input: InputConfig,
     pub(crate) prefix: Option<String>,
+    pub(crate) alignment: Alignment,
     pub(crate) settle_ms: u64,
     pub(crate) snapshot_complete: bool,
     pub(crate) allow_partial_base: bool,
@@ -125,6 +126,7 @@ impl Config {
             workers: engine.workers,
             partitions: partitions.collect(),
             prefix: source.prefix,
+            alignment: source.alignment,
             until: engine.until,
             snapshot_complete: source.snapshot_complete,
             allow_partial_base: source.allow_partial_base,

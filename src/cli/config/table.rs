@@ -21,6 +21,10 @@ pub(crate) const JSONL: &str = "jsonl";
 pub(crate) const STOP: &str = "stop";
 pub(crate) const DEAD_LETTER: &str = "dead-letter";
 
+/// What `source.alignment` may be.
+pub(crate) const TRANSACTIONS: &str = "transactions";
+pub(crate) const NONE: &str = "none";
+
 /// Stands for the name of every other property.
 pub(crate) const PROPERTY: &str = "PROPERTY";
 
@@ -145,6 +149,18 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
             Kind::Boolean,
             Fallback::Is("false"),
             "Go on without an initial snapshot. Rows from before the source's first are then missing, and the summary says so.",
+        )
+    },
+    Definition {
+        flag: Some("alignment"),
+        ..key(
+            Section::Source,
+            "alignment",
+            Kind::Choice(&[TRANSACTIONS, NONE]),
+            Fallback::Is("\"transactions\""),
+            "Where a row's time comes from: its transaction, so that every state is that of one commit; or none, which shows each \
+             row by itself and needs no provide.transaction.metadata. Documents are then unaligned, as every status says, and an \
+             index is emptied and filled anew by each run.",
         )
     },
     key(

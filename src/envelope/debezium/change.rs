@@ -48,14 +48,18 @@ impl Payload<'_> {
         self.origin_behind(op, sequence)
     }
 
-    /// The same with what `source.sequence` says of the END before it, if it is there.
+    /// The row as one that stands for itself.
+    pub(super) fn arrival(&self, op: Op) -> Result<Origin, BadReason> {
+        let source = self.source.as_ref().ok_or(BadReason::Missing("source"))?;
+        // Rows of an incremental snapshot have none.
+        let lsn = if op == Op::Read && source.lsn.is_none() { Lsn(0) } else { source.lsn()? };
+        Ok(Origin::Arrival { lsn })
+    }
+
+    /// The same as [`origin`](Self::origin) with what `source.sequence` says of the END before it, if it is there.
     pub(super) fn origin_behind(&self, op: Op, sequence: Option<Option<Lsn>>) -> Result<Origin, BadReason> {
         let source = self.source.as_ref().ok_or(BadReason::Missing("source"))?;
-        let lsn = || match source.lsn.map(Lsn) {
-            Some(lsn) if lsn.fits() => Ok(lsn),
-            Some(lsn) => Err(field("source.lsn", &lsn.to_string(), "expected a position below 2^55")),
-            None => Err(BadReason::Missing("source.lsn")),
-        };
+        let lsn = || source.lsn();
         if op != Op::Read {
             let block = self.transaction.as_ref().ok_or(BadReason::NoTransaction)?;
             let whole = Mutant::WholeTransactionId.lives().then(|| block.id.replace(':', ""));
@@ -77,6 +81,16 @@ impl Payload<'_> {
             (_, Some(previous)) => {
                 Ok(Origin::Blocking { previous, ts_ms: source.ts_ms.ok_or(BadReason::Missing("source.ts_ms"))? })
             }
+        }
+    }
+}
+
+impl Source<'_> {
+    fn lsn(&self) -> Result<Lsn, BadReason> {
+        match self.lsn.map(Lsn) {
+            Some(lsn) if lsn.fits() => Ok(lsn),
+            Some(lsn) => Err(field("source.lsn", &lsn.to_string(), "expected a position below 2^55")),
+            None => Err(BadReason::Missing("source.lsn")),
         }
     }
 }

@@ -73,11 +73,11 @@ fn a_row_without_its_place_is_refused() {
     let cases: Vec<(Edit, String)> = vec![
         (
             |v| v["transaction"] = Json::Null,
-            "the row names no transaction: set provide.transaction.metadata=true in the connector".into(),
+            "the row names no transaction: set provide.transaction.metadata=true in the connector, or do without (`alignment` = \"none\" in [source])".into(),
         ),
         (
             |v| remove(v, "transaction"),
-            "the row names no transaction: set provide.transaction.metadata=true in the connector".into(),
+            "the row names no transaction: set provide.transaction.metadata=true in the connector, or do without (`alignment` = \"none\" in [source])".into(),
         ),
         (|v| remove(v, "source"), "source is missing".into()),
         (|v| remove(v, "op"), "op is missing".into()),

@@ -205,7 +205,7 @@ impl Brokers {
     }
 
     fn look_up(&mut self) -> Result<Answer, Failed> {
-        let tables: Vec<u16> = (0..self.catalog.codecs.len() as u16).chain([Catalog::TRANSACTIONS]).collect();
+        let tables: Vec<u16> = self.catalog.tables().collect();
         let names: Vec<&str> = tables.iter().map(|table| self.catalog.topic_name(*table)).collect();
         let broker = match self.broker {
             Some(broker) => broker,

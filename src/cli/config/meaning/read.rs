@@ -2,13 +2,13 @@
 
 use super::super::schema::Home;
 use super::super::settings::Settings;
-use super::super::table::{DEAD_LETTER, JSONL, LOG, TANTIVY};
+use super::super::table::{DEAD_LETTER, JSONL, LOG, NONE, TANTIVY};
 use super::super::value::{DASH, Value};
 #[cfg(feature = "kafka")]
 use super::{super::table::KAFKA, KafkaConfig};
 use super::{Config, EngineConfig, InputConfig, SinkConfig, SourceConfig, TableConfig, TantivyConfig};
 use deltaic::dataflows::{ConversationSearch, ZeroItems};
-use deltaic::{IndexOptions, LogInput, Lsn, OnBadRecord};
+use deltaic::{Alignment, IndexOptions, LogInput, Lsn, OnBadRecord};
 use std::path::PathBuf;
 
 impl Config {
@@ -55,6 +55,10 @@ impl SourceConfig {
         SourceConfig {
             input: InputConfig::of(source),
             prefix: source.text("prefix"),
+            alignment: match source.text("alignment").expect(SETTLED).as_str() {
+                NONE => Alignment::None,
+                _ => Alignment::Transactions,
+            },
             settle_ms: number(source.integer("settle_ms").expect(SETTLED)),
             snapshot_complete: source.boolean("snapshot_complete"),
             allow_partial_base: source.boolean("allow_partial_base"),

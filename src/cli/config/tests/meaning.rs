@@ -4,7 +4,7 @@ use super::super::meaning::{Config, Reads, RunPlan, SinkConfig, TantivyConfig};
 use super::super::table::KAFKA;
 use super::*;
 use deltaic::dataflows::{ConversationSearch, ZeroItems};
-use deltaic::{EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
+use deltaic::{Alignment, EngineOptions, IndexOptions, Log, LogInput, Lsn, OnBadRecord};
 
 fn plan(text: &str, set: &[&str]) -> RunPlan {
     Config::of(&settle(text, set, &[]).unwrap()).plan()
@@ -35,6 +35,7 @@ follow = true
 settle_ms = 6
 snapshot_complete = true
 allow_partial_base = true
+alignment = \"none\"
 on_bad_record = \"dead-letter\"
 dead_letters = \"letters\"
 [tables]
@@ -73,6 +74,7 @@ spill_budget_bytes = 14
             until: Some(Lsn(9)),
             snapshot_complete: true,
             allow_partial_base: true,
+            alignment: Alignment::None,
             on_bad_record: OnBadRecord::DeadLetter("dir/letters".into()),
             repair_delay_ms: 5,
             settle_ms: 6,
