@@ -13,6 +13,7 @@ mod install;
 mod postgres;
 mod server;
 mod snapshots;
+mod speed;
 mod stack;
 mod topics;
 mod truth;
@@ -20,4 +21,5 @@ mod workload;
 
 pub use end_to_end::{LabOptions, LabPart, LabSummary, lab};
 pub use snapshots::SnapshotsSummary;
+pub use speed::{SpeedOptions, SpeedSummary, speed};
 pub use topics::TopicsSummary;

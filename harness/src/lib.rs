@@ -47,7 +47,9 @@ pub use connector::{
 };
 pub use delivery::{Delivery, cut, deliver, kcat_line};
 pub use kill::{KillOptions, KillSummary, Life, kill};
-pub use lab::{LabOptions, LabPart, LabSummary, SnapshotsSummary, TopicsSummary, lab};
+pub use lab::{
+    LabOptions, LabPart, LabSummary, SnapshotsSummary, SpeedOptions, SpeedSummary, TopicsSummary, lab, speed,
+};
 pub use mutants::{Verdict, mutants};
 pub use oddities::Oddities;
 pub use oracle::{Documents, Oracle, OracleOptions, TableRows, documents};

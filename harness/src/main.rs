@@ -88,6 +88,21 @@ enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Measure with a real broker: reading topics against a log, broker to searchable, commit to broker.
+    Speed {
+        /// Rows of the log that is read.
+        #[arg(long, default_value_t = 560_000)]
+        rows: u64,
+        /// How often each way of reading is taken.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// For how many seconds transactions are written at half of the peak.
+        #[arg(long, default_value_t = 20.0)]
+        seconds: f64,
+        /// The folder of all that is installed and written [default: `lab` in the target folder].
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// What `kill` kills.
     #[command(hide = true)]
     IndexChild {
@@ -139,6 +154,12 @@ fn main() -> Result<()> {
             let dir = dir.unwrap_or_else(|| folder.join("../lab"));
             let summary = harness::lab(&harness::LabOptions { dir, seed, transactions, moments, program, only })?;
             println!("{summary:#?}");
+            Ok(())
+        }
+        Command::Speed { rows, rounds, seconds, dir } => {
+            let own = std::env::current_exe()?;
+            let dir = dir.unwrap_or_else(|| own.parent().unwrap_or(Path::new(".")).join("../lab"));
+            println!("{:#?}", harness::speed(&harness::SpeedOptions { dir, rows, rounds, seconds })?);
             Ok(())
         }
         Command::IndexChild { log, dir, include, workers, commit_interval_ms, block_bytes } => {

@@ -114,10 +114,32 @@ impl Broker {
         }
     }
 
-    fn write<'a>(&self, prefix: &str, records: impl IntoIterator<Item = &'a Record>) -> Result<()> {
-        let producer = self.producer(&[])?;
-        records.into_iter().try_for_each(|record| send(&producer, prefix, record))?;
-        Ok(producer.flush(PATIENCE)?)
+    pub(super) fn write<'a>(&self, prefix: &str, records: impl IntoIterator<Item = &'a Record>) -> Result<()> {
+        let writer = self.writer()?;
+        writer.write(prefix, records)?;
+        writer.flush()
+    }
+
+    /// Writes records as they are made.
+    pub(super) fn write_all(&self, prefix: &str, records: impl Iterator<Item = Result<Record>>) -> Result<()> {
+        let writer = self.writer()?;
+        for record in records {
+            writer.write(prefix, [&record?])?;
+        }
+        writer.flush()
+    }
+
+    /// Somebody who writes, again and again.
+    pub(super) fn writer(&self) -> Result<Writer> {
+        Ok(Writer(self.producer(&[])?))
+    }
+
+    /// Makes the topics of a large log.
+    pub(super) fn create_large(&self, prefix: &str) -> Result<()> {
+        let tables =
+            ["users", "conversations", "conversation_items"].map(|table| (format!("podium.public.{table}"), 3));
+        let topics = tables.into_iter().chain([(TRANSACTION_TOPIC.to_owned(), 1)]);
+        topics.into_iter().try_for_each(|(topic, count)| self.create_one(prefix, &topic, count, &[]))
     }
 
     /// Deletes the records of a partition before an offset.
@@ -143,7 +165,27 @@ impl Broker {
 
     /// Deletes all records of a topic.
     pub(super) fn empty(&self, topic: &str, partitions: i32) -> Result<()> {
-        (0..partitions).try_for_each(|partition| self.delete_before(topic, partition, Offset::End))
+        (0..partitions).try_for_each(|partition| {
+            let (first, end) = self.admin.inner().fetch_watermarks(topic, partition, Duration::from_secs(10))?;
+            if first == end {
+                return Ok(());
+            }
+            let deleted = self.delete_before(topic, partition, Offset::Offset(end));
+            deleted.with_context(|| format!("records {first} to {end} of {topic}/{partition}"))
+        })
+    }
+}
+
+/// Writes to the broker's topics.
+pub(super) struct Writer(BaseProducer);
+
+impl Writer {
+    pub(super) fn write<'a>(&self, prefix: &str, records: impl IntoIterator<Item = &'a Record>) -> Result<()> {
+        records.into_iter().try_for_each(|record| send(&self.0, prefix, record))
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        Ok(self.0.flush(PATIENCE)?)
     }
 }
 
@@ -159,7 +201,17 @@ fn send(producer: &BaseProducer, prefix: &str, record: &Record) -> Result<()> {
         .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_str()) }));
     let mut written = BaseRecord::<str, str>::to(&topic).partition(record.partition).headers(headers);
     (written.key, written.payload) = (record.key.as_deref(), record.payload.as_deref());
-    producer.send(written).map_err(|(error, _)| error)?;
+    let mut unsent = Some(written);
+    while let Some(written) = unsent.take() {
+        match producer.send(written) {
+            // It is written as fast as it goes.
+            Err((error, written)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                producer.poll(Duration::from_millis(10));
+                unsent = Some(written);
+            }
+            sent => sent.map_err(|(error, _)| error)?,
+        }
+    }
     producer.poll(Duration::ZERO);
     Ok(())
 }
