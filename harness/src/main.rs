@@ -11,6 +11,10 @@ use harness::{Case, KillOptions, LabPart, Life, Oddities, Passage, Scenario, che
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
+// That of the command `deltaic`, whose speed is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "harness", about = "Deltaic's proofs and tools")]
 struct Cli {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | read | a generated log as a plain file, and the same records in topics, to a null sink, in turns |
 //! | peak | transactions that lie in the topics already, into an embedded index that holds their snapshot |
-//! | broker to searchable | transactions at half of the peak: from the moment an END is handed to the broker to the moment a reader that reloads after each commit has it |
+//! | broker to searchable | transactions at half of the peak: from the moment the broker took an END, by its clock, to the moment a reader that reloads after each commit has it |
 //! | commit to broker | transactions of one row: from the return of COMMIT to the END in the topic |
 
 use super::install::install;
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ pub fn speed(options: &SpeedOptions) -> Result<SpeedSummary> {
     let broker = Broker::at(stack.broker)?;
     let mut summary = SpeedSummary::default();
     read(&broker, options, &run, &mut summary)?;
-    searchable(&broker, options, &run, &mut summary)?;
+    searchable(&broker, &stack, options, &run, &mut summary)?;
     let postgres = Postgres::start(&installed, &run)?;
     stack.start_connect()?;
     commits(&postgres, &stack, &mut summary)?;
@@ -201,7 +201,13 @@ fn read(broker: &Broker, options: &SpeedOptions, run: &Path, summary: &mut Speed
 }
 
 /// Into an index, as fast as it goes, and at half of that.
-fn searchable(broker: &Broker, options: &SpeedOptions, run: &Path, summary: &mut SpeedSummary) -> Result<()> {
+fn searchable(
+    broker: &Broker,
+    stack: &Stack,
+    options: &SpeedOptions,
+    run: &Path,
+    summary: &mut SpeedSummary,
+) -> Result<()> {
     let prefix = "paced";
     let mut log = Transactions::new(options.rows.min(400_000));
     broker.create_large(prefix)?;
@@ -254,44 +260,81 @@ fn searchable(broker: &Broker, options: &SpeedOptions, run: &Path, summary: &mut
         }
         due += *rows as f64 / rate;
         producer.write(prefix, records)?;
-        sent.push((*end, Instant::now()));
+        sent.push(*end);
     }
     summary.paced_rows_per_second = rows as f64 / begun.elapsed().as_secs_f64();
     producer.flush()?;
-    let last = sent.last().context("there were transactions")?.0;
+    let (first, last) = (sent.first(), sent.last());
+    let (first, last) = (*first.context("there were transactions")?, *last.context("there were transactions")?);
     ensure!(engine.wait_until_durable(last).is_ok(), "the last transaction is not shown");
     let found = seen.until(last);
     engine.stop();
     engine.join().0?;
-    let mut took: Vec<f64> = sent
-        .iter()
-        .filter_map(|(end, sent)| {
-            let found = found.get(found.partition_point(|(lsn, _)| lsn < end))?;
-            Some(found.1.saturating_duration_since(*sent).as_secs_f64() * 1e3)
-        })
-        .collect();
+    let mut took = Vec::with_capacity(sent.len());
+    for (end, appended) in appended(stack.broker, prefix, last)?.into_iter().filter(|(end, _)| *end >= first) {
+        let found = found.get(found.partition_point(|(lsn, _)| *lsn < end)).context("a transaction was not found")?;
+        let found = found.1.duration_since(UNIX_EPOCH)?.as_secs_f64() * 1e3;
+        took.push(found - appended as f64);
+    }
     ensure!(took.len() == sent.len(), "{} of {} transactions were found", took.len(), sent.len());
     (summary.searchable_p50, summary.searchable_p99) = (at(&mut took, 0.5), at(&mut took, 0.99));
     Ok(())
 }
 
+/// The ENDs of a transaction topic up to `last`, each with when the broker took it, in milliseconds since 1970.
+fn appended(broker: u16, prefix: &str, last: Lsn) -> Result<Vec<(Lsn, i64)>> {
+    let consumer = transactions(broker, &format!("{prefix}.transaction"))?;
+    let mut ends = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while ends.last().is_none_or(|(end, _)| *end < last) {
+        ensure!(Instant::now() < deadline, "the transaction topic does not end with {last}");
+        let Some(record) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let record = record?;
+        if let Some((_, lsn)) = end_of(record.payload()) {
+            ends.push((Lsn(lsn.parse()?), record.timestamp().to_millis().context("a record has a time")?));
+        }
+    }
+    Ok(ends)
+}
+
+/// A reader of a transaction topic from its beginning.
+fn transactions(broker: u16, topic: &str) -> Result<BaseConsumer> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", format!("127.0.0.1:{broker}"))
+        .set("group.id", "speed")
+        .set("fetch.wait.max.ms", "1");
+    let consumer: BaseConsumer = config.create()?;
+    let mut assigned = TopicPartitionList::new();
+    assigned.add_partition_offset(topic, 0, Offset::Beginning)?;
+    consumer.assign(&assigned)?;
+    Ok(consumer)
+}
+
+/// The id of a transaction and its LSN, if the record is an END.
+fn end_of(payload: Option<&[u8]>) -> Option<(String, String)> {
+    let end: serde_json::Value = serde_json::from_slice(payload?).ok()?;
+    let (txid, lsn) = end["id"].as_str()?.split_once(':')?;
+    (end["status"] == "END").then(|| (txid.to_owned(), lsn.to_owned()))
+}
+
 /// Up to where a search finds everything, and since when.
 struct Seen {
-    found: Arc<Mutex<Vec<(Lsn, Instant)>>>,
+    found: Arc<Mutex<Vec<(Lsn, SystemTime)>>>,
     over: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
 impl Seen {
     fn watch(latest: LatestSnapshot) -> Seen {
-        let (found, over): (Arc<Mutex<Vec<(Lsn, Instant)>>>, Arc<AtomicBool>) = Default::default();
+        let (found, over): (Arc<Mutex<Vec<(Lsn, SystemTime)>>>, Arc<AtomicBool>) = Default::default();
         let (into, ends) = (Arc::clone(&found), Arc::clone(&over));
         let thread = thread::spawn(move || {
             let mut last = None;
             while !ends.load(Relaxed) {
                 let lsn = latest.get().and_then(|snapshot| snapshot.lsn());
                 if let Some(lsn) = lsn.filter(|_| lsn > last) {
-                    into.lock().unwrap_or_else(PoisonError::into_inner).push((lsn, Instant::now()));
+                    into.lock().unwrap_or_else(PoisonError::into_inner).push((lsn, SystemTime::now()));
                     last = Some(lsn);
                 }
                 thread::sleep(Duration::from_micros(500));
@@ -301,7 +344,7 @@ impl Seen {
     }
 
     /// What was found, when that is all up to `last`.
-    fn until(self, last: Lsn) -> Vec<(Lsn, Instant)> {
+    fn until(self, last: Lsn) -> Vec<(Lsn, SystemTime)> {
         let deadline = Instant::now() + Duration::from_secs(10);
         let is_there =
             || self.found.lock().unwrap_or_else(PoisonError::into_inner).last().is_some_and(|at| at.0 >= last);
@@ -323,15 +366,7 @@ fn commits(postgres: &Postgres, stack: &Stack, summary: &mut SpeedSummary) -> Re
     // The topic is there with the first of them.
     client.batch_execute("INSERT INTO users VALUES (gen_random_uuid(), 'first', NULL)")?;
     let topic = format!("{PREFIX}.transaction");
-    let address = format!("127.0.0.1:{}", stack.broker);
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", address)
-        .set("group.id", "speed")
-        .set("fetch.wait.max.ms", "1")
-        .create()?;
-    let mut assigned = TopicPartitionList::new();
-    assigned.add_partition_offset(&topic, 0, Offset::Beginning)?;
-    consumer.assign(&assigned)?;
+    let consumer = transactions(stack.broker, &topic)?;
     let mut committed: HashMap<String, Instant> = HashMap::new();
     let mut took = Vec::new();
     let reads = Arc::new(Mutex::new(Vec::<(String, Instant)>::new()));
@@ -341,12 +376,8 @@ fn commits(postgres: &Postgres, stack: &Stack, summary: &mut SpeedSummary) -> Re
         while !ends.load(Relaxed) {
             let Some(Ok(record)) = consumer.poll(Duration::from_millis(20)) else { continue };
             let arrived = Instant::now();
-            let end: serde_json::Value =
-                record.payload().and_then(|payload| serde_json::from_slice(payload).ok()).unwrap_or_default();
-            if end["status"] == "END"
-                && let Some((txid, _)) = end["id"].as_str().and_then(|id| id.split_once(':'))
-            {
-                into.lock().unwrap_or_else(PoisonError::into_inner).push((txid.to_owned(), arrived));
+            if let Some((txid, _)) = end_of(record.payload()) {
+                into.lock().unwrap_or_else(PoisonError::into_inner).push((txid, arrived));
             }
         }
     });

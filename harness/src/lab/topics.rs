@@ -92,16 +92,18 @@ impl Broker {
 
     /// Makes the topics of a log, those of tables with a configuration.
     fn create(&self, prefix: &str, log: &Log, config: &[(&str, &str)]) -> Result<()> {
-        log.partitions.iter().try_for_each(|(topic, count)| self.create_one(prefix, topic, *count, config))
+        log.partitions.iter().try_for_each(|(topic, count)| {
+            let config = if topic == TRANSACTION_TOPIC { &[] } else { config };
+            self.create_one(prefix, topic, *count, config)
+        })
     }
 
     fn create_one(&self, prefix: &str, topic: &str, partitions: i32, config: &[(&str, &str)]) -> Result<()> {
         let name = named(prefix, topic);
-        let of_tables = topic != TRANSACTION_TOPIC;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let new = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
-            let new = config.iter().filter(|_| of_tables).fold(new, |new, (name, value)| new.set(name, value));
+            let new = config.iter().fold(new, |new, (name, value)| new.set(name, value));
             let made = block_on(self.admin.create_topics([&new], &AdminOptions::new()))?;
             match made.into_iter().next().context("no answer for a topic")? {
                 Ok(_) => return Ok(()),
@@ -131,15 +133,18 @@ impl Broker {
 
     /// Somebody who writes, again and again.
     pub(super) fn writer(&self) -> Result<Writer> {
-        Ok(Writer(self.producer(&[])?))
+        // As soon as may be, but not each record by itself.
+        Ok(Writer(self.producer(&[("linger.ms", "2")])?))
     }
 
-    /// Makes the topics of a large log.
+    /// Makes the topics of a large log, whose records have the time at which the broker took them.
     pub(super) fn create_large(&self, prefix: &str) -> Result<()> {
         let tables =
             ["users", "conversations", "conversation_items"].map(|table| (format!("podium.public.{table}"), 3));
         let topics = tables.into_iter().chain([(TRANSACTION_TOPIC.to_owned(), 1)]);
-        topics.into_iter().try_for_each(|(topic, count)| self.create_one(prefix, &topic, count, &[]))
+        topics.into_iter().try_for_each(|(topic, count)| {
+            self.create_one(prefix, &topic, count, &[("message.timestamp.type", "LogAppendTime")])
+        })
     }
 
     /// Deletes the records of a partition before an offset.
