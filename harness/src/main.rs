@@ -100,9 +100,12 @@ enum Command {
         /// How often each way of reading is taken.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
-        /// For how many seconds transactions are written at half of the peak.
+        /// For how many seconds transactions are written for the time from broker to searchable.
         #[arg(long, default_value_t = 20.0)]
         seconds: f64,
+        /// At which share of the peak they are.
+        #[arg(long, default_value_t = 0.5)]
+        share: f64,
         /// The folder of all that is installed and written [default: `lab` in the target folder].
         #[arg(long)]
         dir: Option<PathBuf>,
@@ -160,10 +163,10 @@ fn main() -> Result<()> {
             println!("{summary:#?}");
             Ok(())
         }
-        Command::Speed { rows, rounds, seconds, dir } => {
+        Command::Speed { rows, rounds, seconds, share, dir } => {
             let own = std::env::current_exe()?;
             let dir = dir.unwrap_or_else(|| own.parent().unwrap_or(Path::new(".")).join("../lab"));
-            println!("{:#?}", harness::speed(&harness::SpeedOptions { dir, rows, rounds, seconds })?);
+            println!("{:#?}", harness::speed(&harness::SpeedOptions { dir, rows, rounds, seconds, share })?);
             Ok(())
         }
         Command::IndexChild { log, dir, include, workers, commit_interval_ms, block_bytes } => {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | read | a generated log as a plain file, and the same records in topics, to a null sink, in turns |
 //! | peak | transactions that lie in the topics already, into an embedded index that holds their snapshot |
-//! | broker to searchable | transactions at half of the peak: from the moment the broker took an END, by its clock, to the moment a reader that reloads after each commit has it |
+//! | broker to searchable | transactions at a share of the peak: from the moment the broker took an END, by its clock, to the moment a reader that reloads after each commit has it |
 //! | commit to broker | transactions of one row: from the return of COMMIT to the END in the topic |
 
 use super::install::install;
@@ -38,8 +38,10 @@ pub struct SpeedOptions {
     pub rows: u64,
     /// How often each way of reading is taken.
     pub rounds: usize,
-    /// For how many seconds transactions are written at half of the peak.
+    /// For how many seconds transactions are written.
     pub seconds: f64,
+    /// At which share of the peak.
+    pub share: f64,
 }
 
 /// What was seen. Times are in milliseconds.
@@ -200,7 +202,7 @@ fn read(broker: &Broker, options: &SpeedOptions, run: &Path, summary: &mut Speed
     Ok(())
 }
 
-/// Into an index, as fast as it goes, and at half of that.
+/// Into an index, as fast as it goes, and at a share of that.
 fn searchable(
     broker: &Broker,
     stack: &Stack,
@@ -241,7 +243,7 @@ fn searchable(
     ensure!(engine.wait_until_durable(last).is_ok(), "the last transaction of the peak is not shown");
     summary.peak_rows_per_second = rows as f64 * 0.9 / started.elapsed().as_secs_f64();
 
-    let rate = summary.peak_rows_per_second / 2.0;
+    let rate = summary.peak_rows_per_second * options.share;
     let mut transactions = Vec::new();
     let mut rows = 0;
     while (rows as f64) < rate * options.seconds {
