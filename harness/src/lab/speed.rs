@@ -72,6 +72,8 @@ pub struct SpeedSummary {
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Rows of the transactions that the peak is measured by.
 const PEAK_ROWS: u64 = 200_000;
+/// So many seconds of transactions at a share of the peak are not counted: the index still merges what the peak has left.
+const WARM_UP: f64 = 3.0;
 /// Commits of Postgres's.
 const COMMITS: usize = 300;
 
@@ -246,7 +248,7 @@ fn searchable(
     let rate = summary.peak_rows_per_second * options.share;
     let mut transactions = Vec::new();
     let mut rows = 0;
-    while (rows as f64) < rate * options.seconds {
+    while (rows as f64) < rate * (WARM_UP + options.seconds) {
         let transaction = log.next()?;
         rows += transaction.2;
         transactions.push(transaction);
@@ -254,7 +256,7 @@ fn searchable(
     let seen = Seen::watch(latest);
     let producer = broker.writer()?;
     let begun = Instant::now();
-    let (mut sent, mut due) = (Vec::with_capacity(transactions.len()), 0.0);
+    let (mut sent, mut due) = (Vec::new(), 0.0);
     for (records, end, rows) in &transactions {
         let wait = due - begun.elapsed().as_secs_f64();
         if wait > 0.0 {
@@ -262,7 +264,9 @@ fn searchable(
         }
         due += *rows as f64 / rate;
         producer.write(prefix, records)?;
-        sent.push(*end);
+        if begun.elapsed().as_secs_f64() > WARM_UP {
+            sent.push(*end);
+        }
     }
     summary.paced_rows_per_second = rows as f64 / begun.elapsed().as_secs_f64();
     producer.flush()?;
