@@ -8,6 +8,7 @@
 //!
 //! Everything listens on loopback, on ports that are free, and ends with the process that started it.
 
+mod broker;
 mod end_to_end;
 mod install;
 mod postgres;

@@ -43,7 +43,7 @@ impl CaptureTopics {
         let captured = if self.out == Path::new("-") {
             capture.run(&mut BufWriter::new(io::stdout().lock()))?
         } else {
-            self.into_file(capture)?
+            self.write_file(capture)?
         };
         eprintln!("{} records, {} bytes of lines", captured.records, captured.bytes);
         Ok(ExitCode::SUCCESS)
@@ -51,7 +51,7 @@ impl CaptureTopics {
 
     /// The log gets its name when it is whole; what is there under that name is replaced only then. Where the copy fails, what
     /// there is of it is left beside, as a log that can be read.
-    fn into_file(&self, capture: Capture) -> Result<Captured> {
+    fn write_file(&self, capture: Capture) -> Result<Captured> {
         let cannot = |path: &Path| format!("cannot write {}", path.display());
         let mut part = self.out.clone().into_os_string();
         part.push(".part");

@@ -1,10 +1,10 @@
 //! Snapshots of Debezium's, by several threads and of a table that is empty: one whose connector is killed inside it, and one
 //! by a signal, where the topics have lost the first.
 
+use super::broker::Broker;
 use super::end_to_end::{lines, take};
 use super::postgres::Postgres;
 use super::stack::{Stack, connector};
-use super::topics::Broker;
 use anyhow::{Context, Result, bail, ensure};
 use deltaic::dataflows::ConversationSearch;
 use deltaic::{Engine, Error, KafkaError, NullSink, Report};
@@ -44,12 +44,13 @@ pub(super) fn snapshots(postgres: &Postgres, stack: &mut Stack) -> Result<Snapsh
          FROM generate_series(1, {CONVERSATIONS}) n;"
     ))?;
     let mut config = connector(NAME, NAME, postgres.port);
+    let settings = config.as_object_mut().context("a configuration is an object")?;
     for (name, value) in [
         ("snapshot.max.threads", "2"),
         ("signal.data.collection", "public.signals"),
         ("table.include.list", "public.users,public.conversations,public.conversation_items,public.signals"),
     ] {
-        config[name] = json!(value);
+        settings.insert(name.to_owned(), json!(value));
     }
     let broker = Broker::at(stack.broker)?;
     let mut summary = SnapshotsSummary::default();

@@ -8,10 +8,10 @@
 //! | broker to searchable | transactions at a share of the peak: from the moment the broker took an END, by its clock, to the moment a reader that reloads after each commit has it |
 //! | commit to broker | transactions of one row: from the return of COMMIT to the END in the topic |
 
+use super::broker::Broker;
 use super::install::install;
 use super::postgres::{DATABASE, Postgres};
 use super::stack::{PREFIX, Stack, connector};
-use super::topics::Broker;
 use crate::{LargeLog, LargeLogSizes, Record};
 use anyhow::{Context, Result, ensure};
 use deltaic::dataflows::ConversationSearch;
@@ -155,15 +155,17 @@ impl Transactions {
 fn record(line: &[u8]) -> Result<Record> {
     let line: serde_json::Value = serde_json::from_slice(line)?;
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-    let headers = line["headers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let field = |name: &str| line.get(name).and_then(text);
+    let headers = line.get("headers").and_then(|headers| headers.as_array()).map(Vec::as_slice).unwrap_or_default();
     let header = |pair: &[serde_json::Value]| Some((text(pair.first()?)?, text(pair.get(1)?)?));
+    let partition = line.get("partition").and_then(serde_json::Value::as_i64);
     Ok(Record {
-        topic: text(&line["topic"]).context("a line has a topic")?,
-        partition: line["partition"].as_i64().context("a line has a partition")? as i32,
+        topic: field("topic").context("a line has a topic")?,
+        partition: partition.context("a line has a partition")? as i32,
         offset: 0,
         ts: 0,
-        key: text(&line["key"]),
-        payload: text(&line["payload"]),
+        key: field("key"),
+        payload: field("payload"),
         headers: headers.chunks(2).filter_map(header).collect(),
     })
 }
@@ -239,9 +241,10 @@ fn searchable(
         records.extend(more);
         (rows, last) = (rows + of, end);
     }
-    broker.write(prefix, &records[..records.len() / 10])?;
+    let (first, rest) = records.split_at(records.len() / 10);
+    broker.write(prefix, first)?;
     let started = Instant::now();
-    broker.write(prefix, &records[records.len() / 10..])?;
+    broker.write(prefix, rest)?;
     ensure!(engine.wait_until_durable(last).is_ok(), "the last transaction of the peak is not shown");
     summary.peak_rows_per_second = rows as f64 * 0.9 / started.elapsed().as_secs_f64();
 
@@ -320,8 +323,8 @@ fn transactions(broker: u16, topic: &str) -> Result<BaseConsumer> {
 /// The id of a transaction and its LSN, if the record is an END.
 fn end_of(payload: Option<&[u8]>) -> Option<(String, String)> {
     let end: serde_json::Value = serde_json::from_slice(payload?).ok()?;
-    let (txid, lsn) = end["id"].as_str()?.split_once(':')?;
-    (end["status"] == "END").then(|| (txid.to_owned(), lsn.to_owned()))
+    let (txid, lsn) = end.get("id")?.as_str()?.split_once(':')?;
+    (end.get("status")? == "END").then(|| (txid.to_owned(), lsn.to_owned()))
 }
 
 /// Up to where a search finds everything, and since when.
@@ -333,7 +336,8 @@ struct Seen {
 
 impl Seen {
     fn watch(latest: LatestSnapshot) -> Seen {
-        let (found, over): (Arc<Mutex<Vec<(Lsn, SystemTime)>>>, Arc<AtomicBool>) = Default::default();
+        let found: Arc<Mutex<Vec<(Lsn, SystemTime)>>> = Arc::default();
+        let over = Arc::new(AtomicBool::new(false));
         let (into, ends) = (Arc::clone(&found), Arc::clone(&over));
         let thread = thread::spawn(move || {
             let mut last = None;

@@ -3,27 +3,21 @@
 //!
 //! The records are those of generated scenarios, so that every state can be compared with the oracle.
 
-use crate::{Comparing, Log, Oracle, OracleOptions, Record, Scenario, TRANSACTION_TOPIC};
+use super::broker::{Broker, PATIENCE, named, send};
+use crate::{Comparing, Oracle, OracleOptions, Record, Scenario, TRANSACTION_TOPIC};
 use anyhow::{Context, Result, bail, ensure};
 use deltaic::dataflows::ConversationSearch;
 use deltaic::{Action, Capture, Engine, Error, Kafka, KafkaError, Lsn, NullSink, Report};
 use fastrand::Rng;
 use pollster::block_on;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::admin::{AdminOptions, NewPartitions};
+use rdkafka::producer::Producer as _;
+use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
-
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,165 +54,8 @@ pub(super) fn topics(broker: u16, seed: u64) -> Result<TopicsSummary> {
     Ok(summary)
 }
 
-/// The broker, and those who write to it.
-pub(super) struct Broker {
-    address: String,
-    admin: AdminClient<DefaultClientContext>,
-}
-
-impl Broker {
-    pub(super) fn at(port: u16) -> Result<Broker> {
-        let address = format!("127.0.0.1:{port}");
-        let admin = ClientConfig::new().set("bootstrap.servers", &address).create()?;
-        Ok(Broker { address, admin })
-    }
-
-    pub(super) fn kafka(&self) -> Kafka {
-        Kafka::new(&self.address)
-    }
-
-    fn engine(&self, prefix: &str) -> Engine<ConversationSearch> {
-        Engine::kafka(ConversationSearch::default(), self.kafka()).prefix(prefix).workers(2).settle_ms(1_000)
-    }
-
-    fn producer(&self, properties: &[(&str, &str)]) -> Result<BaseProducer> {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.address).set("linger.ms", "0");
-        properties.iter().for_each(|(name, value)| {
-            config.set(*name, *value);
-        });
-        Ok(config.create()?)
-    }
-
-    /// Makes the topics of a log, those of tables with a configuration.
-    fn create(&self, prefix: &str, log: &Log, config: &[(&str, &str)]) -> Result<()> {
-        log.partitions.iter().try_for_each(|(topic, count)| {
-            let config = if topic == TRANSACTION_TOPIC { &[] } else { config };
-            self.create_one(prefix, topic, *count, config)
-        })
-    }
-
-    fn create_one(&self, prefix: &str, topic: &str, partitions: i32, config: &[(&str, &str)]) -> Result<()> {
-        let name = named(prefix, topic);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let new = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
-            let new = config.iter().fold(new, |new, (name, value)| new.set(name, value));
-            let made = block_on(self.admin.create_topics([&new], &AdminOptions::new()))?;
-            match made.into_iter().next().context("no answer for a topic")? {
-                Ok(_) => return Ok(()),
-                // It is being deleted.
-                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-                Err((name, error)) => bail!("topic {name} cannot be made: {error}"),
-            }
-        }
-    }
-
-    pub(super) fn write<'a>(&self, prefix: &str, records: impl IntoIterator<Item = &'a Record>) -> Result<()> {
-        let writer = self.writer()?;
-        writer.write(prefix, records)?;
-        writer.flush()
-    }
-
-    /// Writes records as they are made.
-    pub(super) fn write_all(&self, prefix: &str, records: impl Iterator<Item = Result<Record>>) -> Result<()> {
-        let writer = self.writer()?;
-        for record in records {
-            writer.write(prefix, [&record?])?;
-        }
-        writer.flush()
-    }
-
-    /// Somebody who writes, again and again.
-    pub(super) fn writer(&self) -> Result<Writer> {
-        // As soon as may be, but not each record by itself.
-        Ok(Writer(self.producer(&[("linger.ms", "2")])?))
-    }
-
-    /// Makes the topics of a large log, whose records have the time at which the broker took them.
-    pub(super) fn create_large(&self, prefix: &str) -> Result<()> {
-        let tables =
-            ["users", "conversations", "conversation_items"].map(|table| (format!("podium.public.{table}"), 3));
-        let topics = tables.into_iter().chain([(TRANSACTION_TOPIC.to_owned(), 1)]);
-        topics.into_iter().try_for_each(|(topic, count)| {
-            self.create_one(prefix, &topic, count, &[("message.timestamp.type", "LogAppendTime")])
-        })
-    }
-
-    /// Deletes the records of a partition before an offset.
-    fn delete_before(&self, topic: &str, partition: i32, offset: Offset) -> Result<()> {
-        let mut before = TopicPartitionList::new();
-        before.add_partition_offset(topic, partition, offset)?;
-        let deleted = block_on(self.admin.delete_records(&before, &AdminOptions::new()))?;
-        deleted.elements().iter().try_for_each(|partition| Ok(partition.error()?))
-    }
-
-    /// How many records a topic holds; none if it is not there.
-    pub(super) fn records(&self, topic: &str, partitions: i32) -> Result<u64> {
-        let held = (0..partitions).map(|partition| {
-            match self.admin.inner().fetch_watermarks(topic, partition, Duration::from_secs(10)) {
-                Ok((first, end)) => Ok((end - first).max(0) as u64),
-                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(0),
-                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) => Ok(0),
-                Err(error) => Err(error.into()),
-            }
-        });
-        held.sum()
-    }
-
-    /// Deletes all records of a topic.
-    pub(super) fn empty(&self, topic: &str, partitions: i32) -> Result<()> {
-        (0..partitions).try_for_each(|partition| {
-            let (first, end) = self.admin.inner().fetch_watermarks(topic, partition, Duration::from_secs(10))?;
-            if first == end {
-                return Ok(());
-            }
-            let deleted = self.delete_before(topic, partition, Offset::Offset(end));
-            deleted.with_context(|| format!("records {first} to {end} of {topic}/{partition}"))
-        })
-    }
-}
-
-/// Writes to the broker's topics.
-pub(super) struct Writer(BaseProducer);
-
-impl Writer {
-    pub(super) fn write<'a>(&self, prefix: &str, records: impl IntoIterator<Item = &'a Record>) -> Result<()> {
-        records.into_iter().try_for_each(|record| send(&self.0, prefix, record))
-    }
-
-    pub(super) fn flush(&self) -> Result<()> {
-        Ok(self.0.flush(PATIENCE)?)
-    }
-}
-
-fn named(prefix: &str, topic: &str) -> String {
-    topic.replacen("podium", prefix, 1)
-}
-
-fn send(producer: &BaseProducer, prefix: &str, record: &Record) -> Result<()> {
-    let topic = named(prefix, &record.topic);
-    let headers = record
-        .headers
-        .iter()
-        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_str()) }));
-    let mut written = BaseRecord::<str, str>::to(&topic).partition(record.partition).headers(headers);
-    (written.key, written.payload) = (record.key.as_deref(), record.payload.as_deref());
-    let mut unsent = Some(written);
-    while let Some(written) = unsent.take() {
-        match producer.send(written) {
-            // It is written as fast as it goes.
-            Err((error, written)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                producer.poll(Duration::from_millis(10));
-                unsent = Some(written);
-            }
-            sent => sent.map_err(|(error, _)| error)?,
-        }
-    }
-    producer.poll(Duration::ZERO);
-    Ok(())
+fn engine(broker: &Broker, prefix: &str) -> Engine<ConversationSearch> {
+    Engine::kafka(ConversationSearch::default(), broker.kafka()).prefix(prefix).workers(2).settle_ms(1_000)
 }
 
 fn states(scenario: &Scenario) -> Vec<(u64, crate::Documents)> {
@@ -235,7 +72,7 @@ fn follow(
 ) -> Result<Report> {
     let states = states(scenario);
     let last = Lsn(states.last().context("a history")?.0);
-    let run = broker.engine(prefix).start(Comparing::new(states.into_iter()))?;
+    let run = engine(broker, prefix).start(Comparing::new(states.into_iter()))?;
     let shows = || run.progress().exact_at.is_some();
     let done = during(&shows);
     let reached = run.wait_for_timeout(last, PATIENCE);
@@ -321,7 +158,7 @@ fn partitions(broker: &Broker, seed: u64, summary: &mut TopicsSummary) -> Result
             let moves = record.key.as_ref().is_some_and(|key| {
                 let mut hasher = DefaultHasher::new();
                 key.hash(&mut hasher);
-                hasher.finish() % 2 == 0
+                hasher.finish().is_multiple_of(2)
             });
             if let Some(count) = counts.get(record.topic.as_str()).filter(|_| moves && record.partition == 0) {
                 record.partition = *count;
@@ -343,14 +180,14 @@ fn retention(broker: &Broker, seed: u64, summary: &mut TopicsSummary) -> Result<
     broker.write(prefix, &scenario.log.records)?;
     let topic = named(prefix, "podium.public.users");
     broker.delete_before(&topic, 0, Offset::Offset(2))?;
-    match broker.engine(prefix).run(&mut NullSink::default()) {
+    match engine(broker, prefix).run(&mut NullSink::default()) {
         Err(Error::Kafka(KafkaError::Beheaded { topic: told, first: 2, .. })) if told == topic => {
             summary.refused.push("Beheaded");
         }
         other => bail!("expected that {topic} lacks its first records, found {other:?}"),
     }
     let last = Lsn(states(&scenario).last().context("a history")?.0);
-    let live = partial(broker.engine(prefix), Some(last))?;
+    let live = partial(engine(broker, prefix), Some(last))?;
     let mut log = tempfile::Builder::new().suffix(".jsonl").tempfile()?;
     Capture::new(&ConversationSearch::default(), broker.kafka(), prefix).run(&mut log)?;
     let replay = Engine::replay(ConversationSearch::default(), deltaic::Log::file(log.path()));
@@ -429,11 +266,8 @@ struct Stalling {
 impl Write for Stalling {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(taken) = self.taken.take() {
-            taken
-                .send(())
-                .and_then(|()| Ok(self.goes_on.recv()))
-                .map_err(io::Error::other)?
-                .map_err(io::Error::other)?;
+            taken.send(()).map_err(io::Error::other)?;
+            self.goes_on.recv().map_err(io::Error::other)?;
         }
         Ok(bytes.len())
     }
@@ -446,7 +280,7 @@ impl Write for Stalling {
 fn compaction(broker: &Broker, seed: u64, summary: &mut TopicsSummary) -> Result<()> {
     let (scenario, prefix) = (Scenario::random(seed), "compaction");
     broker.create(prefix, &scenario.log, &[("cleanup.policy", "compact")])?;
-    match broker.engine(prefix).run(&mut NullSink::default()) {
+    match engine(broker, prefix).run(&mut NullSink::default()) {
         Err(Error::Kafka(KafkaError::Compacted { policy, .. })) if policy == "compact" => {
             summary.refused.push("Compacted");
             Ok(())
@@ -464,7 +298,7 @@ fn recreation(broker: &Broker, seed: u64, summary: &mut TopicsSummary) -> Result
         scenario.log.partitions.iter().find(|(topic, _)| topic.ends_with("users")).context("a topic of users")?;
     let name = named(prefix, topic);
     let last = Lsn(states(&scenario).last().context("a history")?.0);
-    let run = broker.engine(prefix).start(NullSink::default())?;
+    let run = engine(broker, prefix).start(NullSink::default())?;
     let reached = run.wait_for_timeout(last, PATIENCE);
     let deleted = block_on(broker.admin.delete_topics(&[&name], &AdminOptions::new()))?;
     deleted.into_iter().try_for_each(|deleted| deleted.map(drop).map_err(|(_, error)| error))?;

@@ -265,12 +265,12 @@ impl Brokers {
                 at.into_iter().zip(ends).map(|(at, end)| at.or(end)).collect()
             }
         };
-        let begins = |((&(partition, added), first), start): ((&(Partition, bool), Option<u64>), Option<u64>)| {
+        let begins = new.iter().zip(first.into_iter().zip(start)).map(|(&(partition, added), (first, start))| {
             let first = first.unwrap_or_default();
             let start = start.filter(|_| !added).unwrap_or(first).max(first);
             Begins { partition, first, start, added }
-        };
-        Ok(new.iter().zip(first).zip(start).map(begins).collect())
+        });
+        Ok(begins.collect())
     }
 
     /// Refuses topics that do not keep every record until it expires.
