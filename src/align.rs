@@ -274,6 +274,7 @@ impl Aligner {
                     self.looked_up.asked(look_up, self.greatest_end);
                 }
             }
+            Mark::Known { look_up } => self.looked_up.knows(look_up),
             Mark::AllRead { ms } => self.settle(worker, of, at, ms),
             Mark::Reached { look_up, ms } => {
                 if self.looked_up.reached(worker, of, look_up) {
@@ -436,7 +437,7 @@ impl Aligner {
     }
 
     /// Whether the partitions that are known are all there were when the snapshot ended, where the source looks that up: a
-    /// look-up made behind the first change of each of them has been answered.
+    /// look-up that was made behind the first change of each of them has been answered.
     fn all_partitions_shown(&mut self) -> bool {
         if !self.options.looks_up || self.at_end {
             return true;
@@ -447,7 +448,7 @@ impl Aligner {
             return true;
         }
         let asked = *self.streamed_at.get_or_insert(self.looked_up.asked_last());
-        self.looked_up.reached_last() > asked
+        self.looked_up.known_last() > asked
     }
 
     fn forget_end(&mut self, txid: u64, end: Lsn) {

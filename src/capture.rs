@@ -45,6 +45,8 @@ pub struct Captured {
     pub records: u64,
     /// Bytes of lines.
     pub bytes: u64,
+    /// Everything that was there at first is copied. Not so where it was told to stop before, or where it follows.
+    pub whole: bool,
 }
 
 impl Capture {
@@ -83,7 +85,7 @@ impl Capture {
         let reader =
             KafkaReader { kafka, prefix, catalog, tailing, status, may_be_beheaded, may_be_compacted, to_the_end };
         let (mut captured, mut outcome) = (Captured::default(), Ok(()));
-        reader.read(&mut |piece| {
+        captured.whole = reader.read(&mut |piece| {
             let Piece::Records { records, .. } = piece else { return true };
             counters.records(records.len() as u64);
             outcome = records.iter().try_for_each(|packed| {

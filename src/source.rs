@@ -32,6 +32,8 @@ pub(crate) enum Mark {
     Partition { partition: Partition, first: u64, added: bool },
     /// Where the partitions end is looked up now, for the n-th time.
     Asked { look_up: u64 },
+    /// It is known which partitions there were at the n-th time: those that are new have been told.
+    Known { look_up: u64 },
     /// Everything up to those ends was read, at so many milliseconds.
     Reached { look_up: u64, ms: u64 },
 }

@@ -20,13 +20,27 @@ pub(super) struct Ends {
     workers: BTreeMap<usize, u64>,
     upto: Option<Lsn>,
     asked_last: u64,
-    reached_last: u64,
+    /// The last look-up that has told which partitions there are, and up to which END that was asked for.
+    known_last: u64,
+    known_upto: Option<Lsn>,
 }
 
 impl Ends {
     /// Ends are looked up; to be called when the worker that reads ENDs has come to there, at which `greatest` is known.
     pub(super) fn asked(&mut self, look_up: u64, greatest: Lsn) {
         self.asked.insert(look_up, greatest);
+        self.know();
+    }
+
+    /// Which partitions there were at a look-up is known.
+    pub(super) fn knows(&mut self, look_up: u64) {
+        self.known_last = self.known_last.max(look_up);
+        self.know();
+    }
+
+    fn know(&mut self) {
+        let known = self.asked.range(..=self.known_last).map(|(_, greatest)| *greatest);
+        self.known_upto = known.max().max(self.known_upto);
     }
 
     /// A worker, whichever, has come to where ends are looked up.
@@ -44,7 +58,6 @@ impl Ends {
         let open = self.asked.split_off(&(least + 1));
         let reached = std::mem::replace(&mut self.asked, open);
         self.upto = reached.into_values().max().max(self.upto);
-        self.reached_last = least;
         least == look_up
     }
 
@@ -53,9 +66,14 @@ impl Ends {
         self.asked_last
     }
 
-    /// The last one whose ends every worker has come to.
-    pub(super) fn reached_last(&self) -> u64 {
-        self.reached_last
+    /// The last one that has told which partitions there are.
+    pub(super) fn known_last(&self) -> u64 {
+        self.known_last
+    }
+
+    /// Up to which END it is known which partitions may hold rows.
+    pub(super) fn known_upto(&self) -> Option<Lsn> {
+        self.known_upto
     }
 
     /// Up to which END everything was read; `None` where ends are not looked up, or not reached yet.

@@ -210,7 +210,8 @@ impl Aligner {
     /// Whether every partition of `table` has gone past the transaction. Where partitions are looked up that is known only
     /// once they were, after its END was read: its rows may be in one that was added just before.
     pub(super) fn passed(&self, pending: &Pending, table: usize) -> bool {
-        let known = !self.options.looks_up || self.at_end || self.read_to_the_ends(pending);
+        let looked_up = || self.looked_up.known_upto().is_some_and(|upto| pending.end.lsn <= upto);
+        let known = !self.options.looks_up || self.at_end || looked_up();
         known && self.partitions.passed(table, pending.end.lsn)
     }
 

@@ -2,7 +2,7 @@
 
 use super::config::{Config, ConfigArgs, ConfigError, Flags, Reads, RunPlan};
 use super::{supervise, wrong_usage};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use deltaic::{Capture, Captured};
 use std::fs::{self, File};
@@ -67,6 +67,12 @@ impl CaptureTopics {
         };
         file.flush().with_context(|| cannot(&part))?;
         let captured = captured.with_context(|| format!("what was copied before is in {}", part.display()))?;
+        ensure!(
+            captured.whole || self.follow,
+            "stopped before everything was copied: {} records are in {}",
+            captured.records,
+            part.display()
+        );
         file.get_ref().sync_all().and_then(|()| fs::rename(&part, &self.out)).with_context(|| cannot(&self.out))?;
         Ok(captured)
     }

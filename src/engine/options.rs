@@ -47,6 +47,13 @@ pub enum Alignment {
     /// From its arrival: each row is shown by itself, at max(time before + 1, its LSN), also if others of its transaction
     /// are not there yet, or if it is delivered again. Such documents are *unaligned*, which every report says; what order
     /// rows of different partitions have is different in every run, so that an index is filled anew by each.
+    ///
+    /// Also in the end they may differ from Postgres's: where a table was truncated, where a key has moved to a partition that
+    /// was added, where a connector was killed inside its snapshot (rows of the first one that are gone since), and where a
+    /// key changed of a row with values that Postgres leaves out, which is then listed as inexact.
+    ///
+    /// [`until`](EngineOptions::until) ends such a run with the first row above it, from whatever partition;
+    /// [`wait_for`](crate::RunHandle::wait_for) goes by the times of rows, which are below their transaction's END.
     None,
 }
 

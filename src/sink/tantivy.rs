@@ -74,6 +74,8 @@ pub struct TantivySink {
     options: IndexOptions,
     opened: Option<Opened>,
     pending: Option<Pending>,
+    /// What is there goes when the first documents come, and an index of this takes its place.
+    anew: Option<Identity>,
     /// How long commits have taken, the last ones most.
     commit_time: Duration,
     latest: Option<LatestSnapshot>,
@@ -117,6 +119,7 @@ impl TantivySink {
             options,
             opened,
             pending: None,
+            anew: None,
             commit_time: Duration::ZERO,
             latest: None,
             _lock: lock,
@@ -288,9 +291,8 @@ impl Sink for TantivySink {
                 checked => checked?,
             }
             if !identity.is_aligned() {
-                let (lsn, documents) = (self.lsn().map(|lsn| lsn.0), self.documents());
-                warn!(lsn, documents, "the index is unaligned: it is emptied, and filled anew");
-                return self.create(identity);
+                self.anew = Some(identity.clone()).filter(|_| opened.payload.upper() > 0);
+                return Ok(());
             }
             info!(
                 lsn = opened.payload.lsn().map(|lsn| lsn.0),
@@ -303,10 +305,19 @@ impl Sink for TantivySink {
     }
 
     fn frontier(&self) -> Time {
-        self.opened.as_ref().map_or(0, |opened| opened.payload.upper())
+        let goes_on = self.opened.as_ref().filter(|_| self.anew.is_none());
+        goes_on.map_or(0, |opened| opened.payload.upper())
     }
 
     fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError> {
+        if let Some(identity) = self.anew.take_if(|_| !batch.touched.is_empty()) {
+            let (lsn, documents) = (self.lsn().map(|lsn| lsn.0), self.documents());
+            warn!(lsn, documents, "the index is unaligned: it is emptied, and filled anew");
+            self.create(&identity)?;
+        }
+        if self.anew.is_some() {
+            return Ok(Ack::Accepted);
+        }
         self.write(batch)?;
         if self.is_due() { self.flush() } else { Ok(Ack::Accepted) }
     }

@@ -83,7 +83,7 @@ impl Input {
             }
             Input::Source { source, tailing } => read_source(source, &tailing, each),
             #[cfg(feature = "kafka")]
-            Input::Kafka(reader) => reader.read(&mut each).map_err(InputError::Kafka),
+            Input::Kafka(reader) => reader.read(&mut each).map(drop).map_err(InputError::Kafka),
         }
     }
 }

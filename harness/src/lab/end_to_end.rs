@@ -176,7 +176,7 @@ fn index(options: &LabOptions, run: &Path, postgres: &Postgres, stack: &mut Stac
     let mut summary = watch.summary;
     (summary.commits, summary.kinds) = (pace.commits.load(Relaxed) as u64, kinds.into_iter().collect());
     ensure!(summary.lsns * 4 >= options.moments, "the index stood at {} LSNs only", summary.lsns);
-    ensure!(summary.replayed > 0, "nothing was replayed");
+    ensure!(summary.replayed * 4 >= summary.commits, "only {} states were replayed", summary.replayed);
     ensure!(summary.compared >= options.moments, "compared {} times only", summary.compared);
     Ok(summary)
 }
@@ -265,6 +265,10 @@ impl Lab {
         }
         let ended = deltaic.stop(Signal::INT)?;
         ensure!(ended.success(), "deltaic, when it was asked to end: {ended}");
+        let said = fs::read_to_string(self.run.join("deltaic.log"))?;
+        let records = said.lines().rfind(|line| line.starts_with("records ")).context("a summary")?;
+        ensure!(records.contains(" 0 late rows, 0 bad"), "deltaic says: {records}");
+        ensure!(!said.contains("\ninexact ") && !said.contains(" settled,"), "deltaic says what is not exact: {said}");
         Ok(())
     }
 
@@ -296,6 +300,10 @@ impl Lab {
             })?;
         let (at, answer) = truth.last().context("an answer")?;
         ensure!(lines(&documents) == answer, "the replayed log ends with other documents than Postgres before {at}");
+        ensure!(
+            (report.late, report.settled, report.inexact.len()) == (0, 0, 0),
+            "the replay is not exact: {report:?}"
+        );
         self.watch.summary.captured = report.records;
         self.watch.summary.replayed = compared;
         Ok(())

@@ -74,6 +74,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const PEAK_ROWS: u64 = 200_000;
 /// So many seconds of transactions at a share of the peak are not counted: the index still merges what the peak has left.
 const WARM_UP: f64 = 3.0;
+/// Bytes of rows that may wait while topics are read, which hold more.
+const READ_BUDGET: u64 = 64 << 20;
 /// Commits of Postgres's.
 const COMMITS: usize = 300;
 
@@ -187,7 +189,9 @@ fn read(broker: &Broker, options: &SpeedOptions, run: &Path, summary: &mut Speed
             Ok(engine.run(&mut NullSink::default())?)
         })?);
         kafka.push(took(|| {
-            let run = engine(broker, prefix).start(NullSink::default())?;
+            // A backlog that is not worked off while it is read would not fit.
+            let engine = engine(broker, prefix).memory_budget(READ_BUDGET).spill_budget(0);
+            let run = engine.start(NullSink::default())?;
             let reached = run.wait_for_timeout(last, PATIENCE);
             run.stop();
             let report = run.join().0?;

@@ -59,8 +59,9 @@ pub(super) fn describe_topics(
         let result = sys::rd_kafka_event_DescribeTopics_result(event.get());
         slice(not_null(result)?, &mut count, |result, count| sys::rd_kafka_DescribeTopics_result_topics(result, count))
     };
+    all_of(topics, names.len())?;
     // SAFETY: see above.
-    topics.iter().map(|&topic| unsafe { topic_now(topic) }).collect()
+    topics.iter().map(|&topic| unsafe { topic_now(not_null(topic)?) }).collect()
 }
 
 /// # Safety
@@ -124,8 +125,9 @@ pub(super) fn topic_configs(
             sys::rd_kafka_DescribeConfigs_result_resources(result, count).cast()
         })
     };
+    all_of(resources, names.len())?;
     // SAFETY: see above.
-    Ok(resources.iter().map(|&resource| unsafe { config_entry(resource, entry) }).collect())
+    resources.iter().map(|&resource| Ok(unsafe { config_entry(not_null(resource)?, entry) })).collect()
 }
 
 /// # Safety
@@ -230,6 +232,11 @@ impl Asking {
 
 fn c_strings(names: &[&str]) -> Result<Vec<CString>, ClientError> {
     names.iter().map(|name| CString::new(*name).map_err(ClientError::Nul)).collect()
+}
+
+/// Refuses an answer that is not of each that was asked about.
+fn all_of<T>(answers: &[T], asked: usize) -> Result<(), ClientError> {
+    if answers.len() == asked { Ok(()) } else { Err(ClientError::Global(Code::BadMessage)) }
 }
 
 fn not_null<T>(pointer: *const T) -> Result<*const T, ClientError> {

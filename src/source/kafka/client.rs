@@ -142,7 +142,16 @@ pub(super) fn trouble(error: &ClientError) -> Trouble {
         ) => Trouble::Denied,
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => Trouble::NoTopic,
         Some(Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::NoOffset) => Trouble::OutOfRange,
-        Some(Code::Fatal | Code::InvalidTopic) | None => Trouble::Fatal,
+        // Asking again does not help.
+        Some(
+            Code::Fatal
+            | Code::InvalidTopic
+            | Code::InvalidArgument
+            | Code::NotImplemented
+            | Code::UnsupportedFeature
+            | Code::UnsupportedVersion,
+        )
+        | None => Trouble::Fatal,
         Some(_) => Trouble::Passing,
     }
 }

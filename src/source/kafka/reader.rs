@@ -3,7 +3,7 @@
 //! ```text
 //!   poll ──> records of a piece          END read
 //!                                        │ Asked n: it is looked up which partitions there are, and where they end
-//!            more pieces ...             │ partitions that were not known are read too
+//!            more pieces ...             │ Known n: partitions that were not known are read too
 //!            every partition at its end ─┴> Reached n: whatever was written before END n was read is read
 //! ```
 
@@ -32,6 +32,8 @@ const SOON: Duration = Duration::from_millis(100);
 /// How often it is looked up where partitions end though nothing was read; and while a topic is missing.
 const LOOK: Duration = Duration::from_secs(5);
 const LOOK_WHILE_MISSING: Duration = Duration::from_millis(500);
+/// The same while what was there at the last look-up is read.
+const LOOK_WHILE_BEHIND: Duration = Duration::from_millis(200);
 /// How long a partition that has not come to its end may give nothing before it is looked whether that is all.
 const STILL: Duration = Duration::from_millis(30);
 /// How often offsets are committed for those who watch the lag.
@@ -53,8 +55,8 @@ pub(crate) struct KafkaReader {
 }
 
 impl KafkaReader {
-    /// Reads until it is told to stop, or until `each` answers false.
-    pub(crate) fn read(self, each: &mut dyn FnMut(Piece) -> bool) -> Result<(), KafkaError> {
+    /// Reads until it is told to stop, or until `each` answers false. True if it came to the end that it was to read to.
+    pub(crate) fn read(self, each: &mut dyn FnMut(Piece) -> bool) -> Result<bool, KafkaError> {
         let client = Arc::new(consumer(&self.kafka, &self.prefix, false)?);
         let Self { kafka, prefix, catalog, status, may_be_compacted, .. } = &self;
         let asking = Asking::start(Arc::clone(&client), kafka, prefix, catalog, status, *may_be_compacted)?;
@@ -65,23 +67,25 @@ impl KafkaReader {
             asking,
             partitions: BTreeMap::new(),
             missing: Vec::new(),
+            question: None,
             look_up: None,
             look_ups: 0,
             unasked: true,
             tails_asked: false,
-            ranges_asked: false,
+            ranges_asked: None,
+            at_the_end: false,
             bytes_read: 0,
             begun: now,
             asked: now,
             committed: now,
         };
-        while (self.tailing.goes_on)() {
+        while (self.tailing.goes_on)() && !reading.at_the_end {
             if !reading.step(each)? {
                 break;
             }
         }
         reading.commit();
-        Ok(())
+        Ok(reading.at_the_end)
     }
 }
 
@@ -95,13 +99,17 @@ struct Read {
     moved: Instant,
 }
 
+/// A look-up that was asked for.
+struct Asked {
+    number: u64,
+    /// How far each partition was read by then.
+    read: BTreeMap<Partition, u64>,
+}
+
 /// Ends that were looked up, and must be reached.
 struct LookUp {
     number: u64,
-    /// How far each was read when they were asked for.
-    read: BTreeMap<Partition, u64>,
-    /// `None` until they are known.
-    ends: Option<Vec<(Partition, u64)>>,
+    ends: Vec<(Partition, u64)>,
 }
 
 struct Reading<'r> {
@@ -111,12 +119,17 @@ struct Reading<'r> {
     partitions: BTreeMap<Partition, Read>,
     /// Tables whose topics are missing.
     missing: Vec<u16>,
+    /// The look-up that is not answered yet.
+    question: Option<Asked>,
+    /// The first that is answered, and whose ends are not reached.
     look_up: Option<LookUp>,
     look_ups: u64,
     /// Records were read since ends were last asked for.
     unasked: bool,
     tails_asked: bool,
-    ranges_asked: bool,
+    /// How far each partition was read when it was asked where they begin and end.
+    ranges_asked: Option<BTreeMap<Partition, u64>>,
+    at_the_end: bool,
     bytes_read: u64,
     begun: Instant,
     /// When ends were last asked for.
@@ -144,17 +157,22 @@ impl Reading<'_> {
         if reached.is_none() && nothing {
             self.ask_for_tails()?;
         }
-        if self.look_up.is_none() && self.look_up_is_due() {
+        if self.question.is_none() && self.look_up_is_due() {
             marks.push(self.ask_for_ends()?);
         }
         if self.committed.elapsed() > COMMIT {
             self.commit();
         }
         let go_on = marks.is_empty() || each(self.piece(Packed::default(), marks));
-        Ok(go_on && !(self.reader.to_the_end && reached.is_some()))
+        self.at_the_end = go_on && self.reader.to_the_end && reached.is_some();
+        Ok(go_on)
     }
 
     fn look_up_is_due(&self) -> bool {
+        if self.look_up.is_some() {
+            // There is much to read yet; but what closes meanwhile must know which partitions there are.
+            return self.unasked && self.asked.elapsed() > LOOK_WHILE_BEHIND;
+        }
         let every = if self.missing.is_empty() { LOOK } else { LOOK_WHILE_MISSING };
         self.unasked || self.asked.elapsed() > every || self.reader.tailing.is_due(self.asked)
     }
@@ -166,8 +184,7 @@ impl Reading<'_> {
     /// The next records.
     fn poll(&mut self) -> Result<Packed, KafkaError> {
         let Kafka { poll_records_max, poll_bytes_max, .. } = self.reader.kafka;
-        let asked = self.look_up.as_ref().is_some_and(|look_up| look_up.ends.is_none());
-        let mut wait = if asked && self.asked.elapsed() < SOON { WAIT_WITH_QUESTION } else { WAIT };
+        let mut wait = if self.question.is_some() && self.asked.elapsed() < SOON { WAIT_WITH_QUESTION } else { WAIT };
         let consumer = Arc::clone(&self.consumer);
         let mut records = Packed::default();
         let mut table = (String::new(), None);
@@ -207,13 +224,13 @@ impl Reading<'_> {
             Answer::LookUp { new, missing, ends } => {
                 self.missing(missing);
                 marks.extend(self.assign(&new)?);
-                let Some(look_up) = &mut self.look_up else { return Ok(()) };
-                let read = |partition| look_up.read.get(partition).copied().unwrap_or_default();
+                let Some(Asked { number, read }) = self.question.take() else { return Ok(()) };
+                let read = |partition| read.get(partition).copied().unwrap_or_default();
                 if let Some((partition, end)) = ends.iter().find(|(partition, end)| *end < read(partition)) {
-                    let read = read(partition);
-                    return Err(self.fell_back(*partition, read, *end));
+                    return Err(self.fell_back(*partition, read(partition), *end));
                 }
-                look_up.ends = Some(ends);
+                marks.push(Mark::Known { look_up: number });
+                self.look_up.get_or_insert(LookUp { number, ends });
                 Ok(())
             }
             Answer::Tails(tails) => {
@@ -226,8 +243,8 @@ impl Reading<'_> {
                 Ok(())
             }
             Answer::Ranges(ranges) => {
-                self.ranges_asked = false;
-                self.go_on_within(&ranges)
+                let read = self.ranges_asked.take().unwrap_or_default();
+                self.go_on_within(&ranges, &read)
             }
         }
     }
@@ -280,18 +297,23 @@ impl Reading<'_> {
         Ok(of_tables.map(mark).collect())
     }
 
+    /// How far each partition is read.
+    fn positions(&self) -> BTreeMap<Partition, u64> {
+        self.partitions.iter().map(|(partition, read)| (*partition, read.next)).collect()
+    }
+
     fn ask_for_ends(&mut self) -> Result<Mark, KafkaError> {
         (self.unasked, self.asked) = (false, Instant::now());
         self.look_ups += 1;
-        let read = self.partitions.iter().map(|(partition, read)| (*partition, read.next)).collect();
-        self.look_up = Some(LookUp { number: self.look_ups, read, ends: None });
+        let read = self.positions();
+        self.question = Some(Asked { number: self.look_ups, read });
         self.asking.ask(Question::LookUp)?;
         Ok(Mark::Asked { look_up: self.look_ups })
     }
 
     /// Partitions that are not read up to the ends that were looked up, with those.
     fn short(&self) -> impl Iterator<Item = (Tail, &Read)> {
-        let ends = self.look_up.iter().flat_map(|look_up| look_up.ends.iter().flatten());
+        let ends = self.look_up.iter().flat_map(|look_up| &look_up.ends);
         ends.filter_map(|&(partition, end)| {
             let read = self.partitions.get(&partition).filter(|read| read.next < end)?;
             Some((Tail { partition, from: read.next, end }, read))
@@ -300,7 +322,7 @@ impl Reading<'_> {
 
     /// Whether all is read up to the ends that were looked up.
     fn reached(&mut self) -> Option<Mark> {
-        let LookUp { number, ends: Some(ends), .. } = self.look_up.as_ref()? else { return None };
+        let LookUp { number, ends } = self.look_up.as_ref()?;
         if self.short().next().is_some() {
             return None;
         }
@@ -308,6 +330,8 @@ impl Reading<'_> {
         // Where there is no partition, there is nothing that could have been read.
         let any = !ends.is_empty();
         self.look_up = None;
+        // All is read, whatever a connection has gone through.
+        self.reader.status.source_waits(Waiting::Records, None);
         any.then_some(mark)
     }
 
@@ -341,21 +365,29 @@ impl Reading<'_> {
 
     /// A position is not in its partition. The client does not say which.
     fn out_of_range(&mut self) -> Result<(), KafkaError> {
-        if std::mem::replace(&mut self.ranges_asked, true) {
+        if self.ranges_asked.is_some() {
             return Ok(());
         }
+        self.ranges_asked = Some(self.positions());
         self.asking.ask(Question::Ranges(self.partitions.keys().copied().collect()))
     }
 
     /// Tells which position is in no range; if each is in its range by now, reading goes on: the client has stopped it in one.
-    fn go_on_within(&mut self, ranges: &[(Partition, u64, u64)]) -> Result<(), KafkaError> {
-        for &(partition, first, end) in ranges {
-            let Some(position) = self.partitions.get(&partition).map(|read| read.next) else { continue };
-            if position < first {
+    fn go_on_within(
+        &mut self,
+        ranges: &[(Partition, u64, u64)],
+        read: &BTreeMap<Partition, u64>,
+    ) -> Result<(), KafkaError> {
+        // By now others have been read on: it is compared with where they were.
+        let at = |partition: Partition| read.get(&partition).copied();
+        for &(partition, first, _) in ranges {
+            if let Some(position) = at(partition).filter(|position| *position < first) {
                 let topic = self.reader.catalog.topic_name(partition.table).to_owned();
                 return Err(KafkaError::Expired { topic, partition: partition.number, position, first });
             }
-            if position > end {
+        }
+        for &(partition, _, end) in ranges {
+            if let Some(position) = at(partition).filter(|position| *position > end) {
                 return Err(self.fell_back(partition, position, end));
             }
         }
