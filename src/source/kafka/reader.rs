@@ -230,7 +230,11 @@ impl Reading<'_> {
                     return Err(self.fell_back(*partition, read(partition), *end));
                 }
                 marks.push(Mark::Known { look_up: number });
-                self.look_up.get_or_insert(LookUp { number, ends });
+                // Ends are reached one look-up after the other. Where others are waited for, these are asked for again.
+                match &self.look_up {
+                    Some(_) => self.unasked = true,
+                    None => self.look_up = Some(LookUp { number, ends }),
+                }
                 Ok(())
             }
             Answer::Tails(tails) => {
