@@ -151,6 +151,8 @@ fn partitions(broker: &Broker, seed: u64, summary: &mut TopicsSummary) -> Result
                 .map_err(|(name, error)| anyhow::anyhow!("no partition can be added to {name}: {error}"))?;
             added += 1;
         }
+        // Where a row goes is decided when it is written: what a run has written before stays where it is, however late it comes.
+        let written = Written::of(before);
         // From the first partition only: between those that there were the log has no order of the connector's, which each of
         // them has, and the new one must have too.
         let moved = |record: &Record| {
@@ -160,7 +162,8 @@ fn partitions(broker: &Broker, seed: u64, summary: &mut TopicsSummary) -> Result
                 key.hash(&mut hasher);
                 hasher.finish().is_multiple_of(2)
             });
-            if let Some(count) = counts.get(record.topic.as_str()).filter(|_| moves && record.partition == 0) {
+            let moves = moves && record.partition == 0 && written.is_behind(&record);
+            if let Some(count) = counts.get(record.topic.as_str()).filter(|_| moves) {
                 record.partition = *count;
             }
             record
@@ -170,6 +173,35 @@ fn partitions(broker: &Broker, seed: u64, summary: &mut TopicsSummary) -> Result
     })?;
     summary.added += added;
     Ok(())
+}
+
+/// How far each run of a connector has written.
+struct Written {
+    runs: BTreeMap<String, u64>,
+}
+
+impl Written {
+    fn of(records: &[Record]) -> Written {
+        let mut runs: BTreeMap<String, u64> = BTreeMap::new();
+        for (run, lsn) in records.iter().filter_map(Written::place) {
+            let last = runs.entry(run).or_default();
+            *last = lsn.max(*last);
+        }
+        Written { runs }
+    }
+
+    /// The run and the LSN of a row.
+    fn place(record: &Record) -> Option<(String, u64)> {
+        let run = record.headers.iter().find(|(name, _)| name == "__debezium.context.runId")?;
+        let value: serde_json::Value = serde_json::from_str(record.payload.as_deref()?).ok()?;
+        let lsn = ["/payload/source/lsn", "/source/lsn"].iter().find_map(|at| value.pointer(at)?.as_u64())?;
+        Some((run.1.clone(), lsn))
+    }
+
+    /// Whether a row was written behind all of these.
+    fn is_behind(&self, record: &Record) -> bool {
+        Written::place(record).is_some_and(|(run, lsn)| self.runs.get(&run).is_none_or(|last| lsn > *last))
+    }
 }
 
 /// Topics older than their retention: refused, or what is left is a partial base. That is what a replay of the copied topics
