@@ -55,7 +55,7 @@ pub(super) fn topics(broker: u16, seed: u64) -> Result<TopicsSummary> {
 }
 
 fn engine(broker: &Broker, prefix: &str) -> Engine<ConversationSearch> {
-    Engine::kafka(ConversationSearch::default(), broker.kafka()).prefix(prefix).workers(2).settle_ms(1_000)
+    Engine::kafka(ConversationSearch::default(), broker.kafka()).prefix(prefix).workers(2).settle_ms(4_000)
 }
 
 fn states(scenario: &Scenario) -> Vec<(u64, crate::Documents)> {

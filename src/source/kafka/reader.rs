@@ -154,7 +154,7 @@ impl Reading<'_> {
         }
         let reached = self.reached();
         marks.extend(reached);
-        if reached.is_none() && nothing {
+        if reached.is_none() {
             self.ask_for_tails()?;
         }
         if self.question.is_none() && self.look_up_is_due() {
