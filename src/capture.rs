@@ -9,7 +9,7 @@ use crate::source::input::Piece;
 use crate::source::kafka::{Kafka, KafkaReader};
 use crate::source::kcat;
 use crate::source::log::Tailing;
-use crate::status::Status;
+use crate::status::{Status, StopOnDrop};
 use dataflows::View;
 use std::fmt;
 use std::io::{self, Write};
@@ -76,8 +76,8 @@ impl Capture {
     pub fn run(self, out: &mut dyn Write) -> Result<Captured, Error> {
         let Capture { kafka, prefix, catalog, canonical, follow, status } = self;
         // Whatever it waits for, the thread that asks the brokers then finds that it is over.
-        let _over = StopOnDrop(Arc::clone(&status));
-        let stopped = Arc::clone(&status);
+        let (over, stopped) = (Arc::clone(&status), Arc::clone(&status));
+        let _over = StopOnDrop(&over);
         let tailing = Tailing { settle: None, goes_on: Box::new(move || !stopped.is_stopped()) };
         let (to_the_end, counters, names) = (!follow, Arc::clone(&status.counters), catalog.clone());
         // A copy of what there is: whether that is enough is asked by who replays it.
@@ -99,14 +99,6 @@ impl Capture {
         })?;
         outcome.and_then(|()| out.flush()).map_err(Error::Capture)?;
         Ok(captured)
-    }
-}
-
-struct StopOnDrop(Arc<Status>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.stop();
     }
 }
 

@@ -24,7 +24,7 @@ use crate::source::kafka::{Kafka, KafkaReader};
 use crate::source::log::{self, LogReader, Tailing};
 use crate::source::records::Source;
 use crate::spill::{Spill, SpillOptions};
-use crate::status::Status;
+use crate::status::{Status, StopOnDrop};
 use crate::time::{Epoch, Lsn};
 use crate::worker;
 use dataflows::View;
@@ -395,14 +395,6 @@ fn log_end(report: &Report) {
     let exact_at = report.exact_at.map(|lsn| lsn.0);
     let (transactions, open) = (report.transactions(), report.open.len());
     info!(exact_at, transactions, open, records = report.records, interrupted = report.interrupted, "run ends");
-}
-
-struct StopOnDrop<'a>(&'a Status);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
 }
 
 /// The status of a run. When the run is over, or never was, nobody waits for it any longer.

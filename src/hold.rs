@@ -13,9 +13,9 @@
 //!
 //! # Re-deliveries and late rows
 //! A row of a closed transaction changes nothing if its partition had already shown progress past that END or was added
-//! to its topic since (`Closed::has_all_of`), or if the same (key, LSN, op) was let go with the transaction. Otherwise it is *late*: the transaction was torn. It is counted
-//! and let go at the next closing. Only a truncate can have touched its key in between: any other change of the key
-//! stands behind it in its own partition.
+//! to its topic since (`Closed::has_all_of`), or if the same (key, LSN, op) was let go with the transaction. Otherwise it is
+//! *late*: the transaction was torn. It is counted and let go at the next closing. Only a truncate can have touched its key
+//! in between: any other change of the key stands behind it in its own partition.
 //!
 //! # Memory
 //! What waits has a budget, of all holders together. Past it whatever is largest goes to disk (`shrink`), and comes back in

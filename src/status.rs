@@ -129,6 +129,15 @@ pub(crate) struct Status {
     waits: Mutex<Waits>,
 }
 
+/// Tells the threads of a run that it is over, however it ends.
+pub(crate) struct StopOnDrop<'a>(pub(crate) &'a Status);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// What a source waits for.
 #[derive(Default)]
 struct Waits {

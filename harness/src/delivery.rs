@@ -117,6 +117,24 @@ pub fn kcat_line(record: &Record) -> String {
     line
 }
 
+/// The record of such a line; `None` if it names no topic or no partition. Its offset and time are left out: whoever writes it
+/// again gives it others.
+pub fn record_of(line: &serde_json::Value) -> Option<Record> {
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let field = |name: &str| line.get(name).and_then(text);
+    let headers = line.get("headers").and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let header = |pair: &[serde_json::Value]| Some((text(pair.first()?)?, text(pair.get(1)?)?));
+    Some(Record {
+        topic: field("topic")?,
+        partition: i32::try_from(line.get("partition")?.as_i64()?).ok()?,
+        offset: 0,
+        ts: 0,
+        key: field("key"),
+        payload: field("payload"),
+        headers: headers.chunks(2).filter_map(header).collect(),
+    })
+}
+
 fn push_nullable(line: &mut String, text: Option<&str>) {
     match text {
         Some(text) => push_text(line, text, false),

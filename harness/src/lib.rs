@@ -45,7 +45,7 @@ pub use connector::{
     ConnectorOptions, HEARTBEAT_TOPIC, Log, PLACEHOLDER, Record, Resume, Schemas, SnapshotField, TRANSACTION_TOPIC,
     produce,
 };
-pub use delivery::{Delivery, cut, deliver, kcat_line};
+pub use delivery::{Delivery, cut, deliver, kcat_line, record_of};
 pub use kill::{KillOptions, KillSummary, Life, kill};
 pub use lab::{
     LabOptions, LabPart, LabSummary, SnapshotsSummary, SpeedOptions, SpeedSummary, TopicsSummary, lab, speed,

@@ -131,7 +131,7 @@ impl Snapshot {
     /// Whether its documents are those of one commit, the one at [`Snapshot::lsn`]: not so where each row was shown by
     /// itself ([`Alignment::None`](crate::Alignment::None)).
     pub fn is_aligned(&self) -> bool {
-        !self.payload.options.iter().any(|(option, _)| option == Identity::UNALIGNED)
+        Identity::aligned(&self.payload.options)
     }
 
     /// Everything below this time is in.

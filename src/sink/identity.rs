@@ -24,7 +24,12 @@ impl Identity {
     /// Whether every state is that of one commit. Where it is not, a second run may show other states than the first: what it
     /// fills is filled anew, and never continued.
     pub fn is_aligned(&self) -> bool {
-        !self.options.iter().any(|(option, _)| option == Identity::UNALIGNED)
+        Identity::aligned(&self.options)
+    }
+
+    /// The same of the options alone, as an index keeps them.
+    pub(crate) fn aligned(options: &[(String, String)]) -> bool {
+        !options.iter().any(|(option, _)| option == Identity::UNALIGNED)
     }
 
     /// The identity of a run of `view` over the source called `prefix`.

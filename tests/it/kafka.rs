@@ -8,7 +8,7 @@ use deltaic::dataflows::{ConversationSearch, View as _};
 use deltaic::{
     Alignment, Capture, DocumentJson, Engine, Error, Kafka, KafkaError, Log as DeltaicLog, Lsn, NullSink, Report, Time,
 };
-use harness::{Log, Oracle, OracleOptions, Record, Scenario, TRANSACTION_TOPIC};
+use harness::{Log, Oracle, OracleOptions, Record, Scenario, TRANSACTION_TOPIC, record_of};
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
@@ -187,20 +187,7 @@ fn a_topic_that_is_missing_is_waited_for() {
 #[test]
 fn rows_that_stand_for_themselves_need_no_transaction_topic() {
     let cluster = Cluster::new();
-    let text = |json: &Json| json.as_str().map(str::to_owned);
-    let record = |line: Json| {
-        let headers = line["headers"].as_array().map(Vec::as_slice).unwrap_or_default();
-        Record {
-            topic: text(&line["topic"]).unwrap(),
-            partition: line["partition"].as_i64().unwrap() as i32,
-            key: text(&line["key"]),
-            payload: text(&line["payload"]),
-            headers: headers.chunks(2).map(|pair| (text(&pair[0]).unwrap(), text(&pair[1]).unwrap())).collect(),
-            offset: 0,
-            ts: 0,
-        }
-    };
-    let records: Vec<Record> = without_transactions().into_iter().map(record).collect();
+    let records: Vec<Record> = without_transactions().iter().map(|line| record_of(line).unwrap()).collect();
     for table in ["users", "conversations", "conversation_items"] {
         cluster.mock.create_topic(&format!("podium.public.{table}"), 3, 1).unwrap();
     }

@@ -107,14 +107,7 @@ const FAULTS: [(f64, Fault); 6] = [
 /// # Errors
 /// The first thing that is not true, or that cannot be started.
 pub fn lab(options: &LabOptions) -> Result<LabSummary> {
-    fs::create_dir_all(&options.dir)?;
-    let dir = fs::canonicalize(&options.dir)?;
-    let installed = install(&dir)?;
-    let run = dir.join("run");
-    if run.exists() {
-        fs::remove_dir_all(&run)?;
-    }
-    fs::create_dir_all(&run)?;
+    let (installed, run) = install(&options.dir, "run")?;
     let postgres = Postgres::start(&installed, &run)?;
     let mut stack = Stack::start(&installed, &run)?;
     let done = |part| options.only.is_none_or(|only| only == part);

@@ -21,8 +21,20 @@ pub(super) struct Installed {
     pub(super) postgres: PathBuf,
 }
 
-/// Installs what is missing; the jars in `dir`.
-pub(super) fn install(dir: &Path) -> Result<Installed> {
+/// Installs what is missing, the jars in `dir`; and makes an empty folder in it for what is run.
+pub(super) fn install(dir: &Path, run: &str) -> Result<(Installed, PathBuf)> {
+    fs::create_dir_all(dir)?;
+    let dir = fs::canonicalize(dir)?;
+    let installed = installed(&dir)?;
+    let run = dir.join(run);
+    if run.exists() {
+        fs::remove_dir_all(&run)?;
+    }
+    fs::create_dir_all(&run)?;
+    Ok((installed, run))
+}
+
+fn installed(dir: &Path) -> Result<Installed> {
     packages()?;
     let jars = dir.join("jars");
     let marker = jars.join(format!("kafka-{KAFKA}-debezium-{DEBEZIUM}"));

@@ -12,7 +12,7 @@ use super::broker::Broker;
 use super::install::install;
 use super::postgres::{DATABASE, Postgres};
 use super::stack::{PREFIX, Stack, connector};
-use crate::{LargeLog, LargeLogSizes, Record};
+use crate::{LargeLog, LargeLogSizes, Record, record_of};
 use anyhow::{Context, Result, ensure};
 use deltaic::dataflows::ConversationSearch;
 use deltaic::{Engine, IndexOptions, LatestSnapshot, Log, Lsn, NullSink, TantivySink};
@@ -84,14 +84,7 @@ const COMMITS: usize = 300;
 /// # Errors
 /// What cannot be started, or does not come to an end.
 pub fn speed(options: &SpeedOptions) -> Result<SpeedSummary> {
-    fs::create_dir_all(&options.dir)?;
-    let dir = fs::canonicalize(&options.dir)?;
-    let installed = install(&dir)?;
-    let run = dir.join("speed");
-    if run.exists() {
-        fs::remove_dir_all(&run)?;
-    }
-    fs::create_dir_all(&run)?;
+    let (installed, run) = install(&options.dir, "speed")?;
     let mut stack = Stack::start(&installed, &run)?;
     // It would work beside what is measured.
     stack.kill_connect()?;
@@ -155,21 +148,7 @@ impl Transactions {
 }
 
 fn record(line: &[u8]) -> Result<Record> {
-    let line: serde_json::Value = serde_json::from_slice(line)?;
-    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-    let field = |name: &str| line.get(name).and_then(text);
-    let headers = line.get("headers").and_then(|headers| headers.as_array()).map(Vec::as_slice).unwrap_or_default();
-    let header = |pair: &[serde_json::Value]| Some((text(pair.first()?)?, text(pair.get(1)?)?));
-    let partition = line.get("partition").and_then(serde_json::Value::as_i64);
-    Ok(Record {
-        topic: field("topic").context("a line has a topic")?,
-        partition: partition.context("a line has a partition")? as i32,
-        offset: 0,
-        ts: 0,
-        key: field("key"),
-        payload: field("payload"),
-        headers: headers.chunks(2).filter_map(header).collect(),
-    })
+    record_of(&serde_json::from_slice(line)?).context("a line names its topic and its partition")
 }
 
 /// The same records from a log and from topics.
