@@ -15,6 +15,7 @@ mod ends;
 mod error;
 mod options;
 mod reader;
+mod topics;
 
 pub use error::KafkaError;
 pub use options::{Kafka, KafkaStart};

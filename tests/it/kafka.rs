@@ -19,7 +19,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// A cluster of one broker that has the topics of a log.
+const BROKERS: i32 = 3;
+
+/// A cluster of three brokers that has the topics of a log.
 struct Cluster {
     mock: MockCluster<'static, DefaultProducerContext>,
     producer: BaseProducer,
@@ -27,7 +29,7 @@ struct Cluster {
 
 impl Cluster {
     fn new() -> Cluster {
-        let mock = MockCluster::new(1).unwrap();
+        let mock = MockCluster::new(BROKERS).unwrap();
         let producer = ClientConfig::new().set("bootstrap.servers", mock.bootstrap_servers()).create().unwrap();
         Cluster { mock, producer }
     }
@@ -153,11 +155,20 @@ fn what_comes_while_it_runs_is_shown_though_the_broker_goes_away() {
     let records = &scenario.log.records;
     let (before, after) = records.split_at(records.len() / 2);
     cluster.write(before);
-    compared(&scenario, cluster.engine(2), || {
-        thread::sleep(Duration::from_millis(300));
-        cluster.mock.broker_down(1).unwrap();
-        thread::sleep(Duration::from_millis(300));
-        cluster.mock.broker_up(1).unwrap();
+    let engine = cluster.engine(2);
+    let handle = engine.handle();
+    let until = |is_there: &dyn Fn() -> bool| {
+        (0..3_000).take_while(|_| !is_there()).for_each(|_| thread::sleep(Duration::from_millis(10)));
+        assert!(is_there(), "{:?}", handle.waits_for());
+    };
+    compared(&scenario, engine, || {
+        until(&|| handle.progress().records > 0);
+        for brokers in [2..=2, 1..=BROKERS] {
+            brokers.clone().for_each(|broker| cluster.mock.broker_down(broker).unwrap());
+            until(&|| handle.waits_for().is_some_and(|why| why.contains("broker")));
+            brokers.for_each(|broker| cluster.mock.broker_up(broker).unwrap());
+            until(&|| handle.waits_for().is_none());
+        }
         after.chunks(200).for_each(|records| {
             cluster.write(records);
             thread::sleep(Duration::from_millis(20));

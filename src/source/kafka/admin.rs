@@ -24,27 +24,67 @@ pub(super) struct TopicNow {
     pub(super) leaderless: Vec<u32>,
 }
 
-/// A broker that answers: the client by itself would ask the controller, which may be the one that is away. `topic` is what
-/// it is asked about.
-pub(super) fn any_broker(consumer: &Consumer, topic: &str, wait: Duration) -> Result<c_int, ClientError> {
-    let metadata = consumer.fetch_metadata(Some(topic), wait)?;
-    let answered = Some(metadata.orig_broker_id()).filter(|id| *id >= 0);
-    // One that was asked by its address has not told its id.
-    let known = || metadata.brokers().first().map(|broker| broker.id());
-    answered.or_else(known).ok_or(ClientError::Global(Code::AllBrokersDown))
+impl TopicNow {
+    /// Whether a partition is there and can be read from.
+    pub(super) fn leads(&self, number: u32) -> bool {
+        number < self.partitions && !self.leaderless.contains(&number)
+    }
 }
 
-/// Describes topics, in one request to `broker`; in the order of `names`.
-pub(super) fn describe_topics(
+/// The brokers that are there, as one of them says. `topic` is what it is asked about.
+pub(super) fn brokers(consumer: &Consumer, topic: &str, wait: Duration) -> Result<Vec<c_int>, ClientError> {
+    let metadata = consumer.fetch_metadata(Some(topic), wait)?;
+    some_of(metadata.brokers().iter().map(|broker| broker.id()).collect())
+}
+
+/// A broker's answer, to be waited for, of the brokers that are there.
+pub(super) struct BrokersAsked(Asking);
+
+/// Asks `broker` which brokers there are: the client by itself would ask the controller, which may be the one that is away.
+pub(super) fn ask_for_brokers(consumer: &Consumer, broker: c_int, wait: Duration) -> Result<BrokersAsked, ClientError> {
+    let what = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER;
+    let asking = Asking::new(consumer, broker, what, wait)?;
+    // SAFETY: the client, the options and the queue are alive; the request copies what it needs of them.
+    unsafe { sys::rd_kafka_DescribeCluster(asking.client, asking.options.get(), asking.queue.get()) };
+    Ok(BrokersAsked(asking))
+}
+
+impl BrokersAsked {
+    pub(super) fn answer(mut self) -> Result<Vec<c_int>, ClientError> {
+        let event = self.0.answer()?;
+        let mut count = 0;
+        // SAFETY: the event is alive until the end of this function, and with it the result and all that it points to.
+        let nodes = unsafe {
+            let result = sys::rd_kafka_event_DescribeCluster_result(event.get());
+            slice(not_null(result)?, &mut count, |result, count| sys::rd_kafka_DescribeCluster_result_nodes(result, count))
+        };
+        // SAFETY: see above.
+        some_of(nodes.iter().map(|&node| unsafe { sys::rd_kafka_Node_id(node) }).collect())
+    }
+}
+
+/// Refuses an answer that no broker is in.
+fn some_of(brokers: Vec<c_int>) -> Result<Vec<c_int>, ClientError> {
+    if brokers.is_empty() { Err(ClientError::Global(Code::AllBrokersDown)) } else { Ok(brokers) }
+}
+
+/// A broker's answer, to be waited for, of so many topics.
+pub(super) struct TopicsAsked {
+    asking: Asking,
+    topics: usize,
+}
+
+/// Asks `broker` about topics.
+pub(super) fn ask_for_topics(
     consumer: &Consumer,
     broker: c_int,
     names: &[&str],
     wait: Duration,
-) -> Result<Vec<Result<TopicNow, Code>>, ClientError> {
+) -> Result<TopicsAsked, ClientError> {
     let names = c_strings(names)?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let what = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-    let mut asking = Asking::new(consumer, broker, what, wait)?;
+    let asking = Asking::new(consumer, broker, what, wait)?;
     // SAFETY: the pointers are of strings that live to the end of this function; the collection copies them.
     let collection = unsafe { sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()) };
     let collection = Owned::new(collection, sys::rd_kafka_TopicCollection_destroy)?;
@@ -52,16 +92,25 @@ pub(super) fn describe_topics(
     unsafe {
         sys::rd_kafka_DescribeTopics(asking.client, collection.get(), asking.options.get(), asking.queue.get());
     }
-    let event = asking.answer()?;
-    let mut count = 0;
-    // SAFETY: the event is alive until the end of this function, and with it the result and all that it points to.
-    let topics = unsafe {
-        let result = sys::rd_kafka_event_DescribeTopics_result(event.get());
-        slice(not_null(result)?, &mut count, |result, count| sys::rd_kafka_DescribeTopics_result_topics(result, count))
-    };
-    all_of(topics, names.len())?;
-    // SAFETY: see above.
-    topics.iter().map(|&topic| unsafe { topic_now(not_null(topic)?) }).collect()
+    Ok(TopicsAsked { asking, topics: names.len() })
+}
+
+impl TopicsAsked {
+    /// In the order in which the topics were named.
+    pub(super) fn answer(mut self) -> Result<Vec<Result<TopicNow, Code>>, ClientError> {
+        let event = self.asking.answer()?;
+        let mut count = 0;
+        // SAFETY: the event is alive until the end of this function, and with it the result and all that it points to.
+        let topics = unsafe {
+            let result = sys::rd_kafka_event_DescribeTopics_result(event.get());
+            slice(not_null(result)?, &mut count, |result, count| {
+                sys::rd_kafka_DescribeTopics_result_topics(result, count)
+            })
+        };
+        all_of(topics, self.topics)?;
+        // SAFETY: see above.
+        topics.iter().map(|&topic| unsafe { topic_now(not_null(topic)?) }).collect()
+    }
 }
 
 /// # Safety

@@ -8,8 +8,9 @@
 //!   Tails  ──> reads on         whether there is a record before an end, or only what a transaction of Kafka's leaves
 //! ```
 
-use super::admin::{TopicId, any_broker, describe_topics, topic_configs};
+use super::admin::{TopicId, topic_configs};
 use super::client::{Consumer, Trouble, consumer, trouble};
+use super::topics::Topics;
 use super::{Kafka, KafkaError, KafkaStart};
 use crate::source::catalog::{Catalog, Partition};
 use crate::status::{Status, Waiting};
@@ -96,13 +97,13 @@ impl Asking {
         let (questions, asked) = sync_channel(WAITING);
         let (answer, answers) = sync_channel(WAITING);
         let mut brokers = Brokers {
+            topics: Topics::new(Arc::clone(&consumer), ANSWER),
             consumer,
             kafka: kafka.clone(),
             prefix: prefix.to_owned(),
             catalog: catalog.clone(),
             status: Arc::clone(status),
             may_be_compacted,
-            broker: None,
             known: BTreeMap::new(),
             policies: Policies::default(),
             tails: None,
@@ -163,8 +164,7 @@ struct Brokers {
     catalog: Catalog,
     status: Arc<Status>,
     may_be_compacted: bool,
-    /// The broker that is asked about topics, as long as it answers.
-    broker: Option<i32>,
+    topics: Topics,
     known: BTreeMap<u16, Known>,
     policies: Policies,
     /// A client that is told of the ends of partitions, once there was a tail.
@@ -195,7 +195,7 @@ impl Brokers {
                     }
                 },
             };
-            self.broker = None;
+            self.topics.forget_brokers();
             self.status.source_waits(Waiting::Answers, Some(waits));
             if self.status.is_stopped() {
                 return None;
@@ -207,11 +207,7 @@ impl Brokers {
     fn look_up(&mut self) -> Result<Answer, Failed> {
         let tables: Vec<u16> = self.catalog.tables().collect();
         let names: Vec<&str> = tables.iter().map(|table| self.catalog.topic_name(*table)).collect();
-        let broker = match self.broker {
-            Some(broker) => broker,
-            None => *self.broker.insert(any_broker(&self.consumer, self.catalog.topic_name(0), ANSWER)?),
-        };
-        let topics = describe_topics(&self.consumer, broker, &names, ANSWER)?;
+        let topics = self.topics.look_up(&names)?;
         let mut known = self.known.clone();
         let (mut missing, mut new, mut leaderless) = (Vec::new(), Vec::new(), Vec::new());
         for ((&table, name), topic) in tables.iter().zip(&names).zip(topics) {
@@ -237,12 +233,13 @@ impl Brokers {
             let added = before.partitions > 0;
             new.extend((before.partitions..topic.partitions).map(|number| (Partition { table, number }, added)));
             leaderless.extend(topic.leaderless.iter().map(|number| format!("{name}/{number}")));
-            *before = Known { id: topic.id.or(before.id), partitions: topic.partitions, missing: None };
+            let partitions = topic.partitions.max(before.partitions);
+            *before = Known { id: topic.id.or(before.id), partitions, missing: None };
         }
         if !leaderless.is_empty() {
             return Err(Failed::Passing(format!("there is no leader of {}", leaderless.join(", "))));
         }
-        self.policies(broker, &known)?;
+        self.policies(&known)?;
         let all =
             |(&table, known): (&u16, &Known)| (0..known.partitions).map(move |number| Partition { table, number });
         let partitions: Vec<Partition> = known.iter().flat_map(all).collect();
@@ -274,9 +271,10 @@ impl Brokers {
     }
 
     /// Refuses topics that do not keep every record until it expires.
-    fn policies(&mut self, broker: i32, known: &BTreeMap<u16, Known>) -> Result<(), Failed> {
+    fn policies(&mut self, known: &BTreeMap<u16, Known>) -> Result<(), Failed> {
         let more = known.len() > self.known.len();
         let due = self.policies.asked.is_none_or(|asked| asked.elapsed() > POLICY);
+        let Some(broker) = self.topics.any_broker() else { return Ok(()) };
         if self.may_be_compacted || known.is_empty() || !(more || due) {
             return Ok(());
         }
@@ -408,7 +406,8 @@ fn missing_now(known: &mut Known, name: &str) -> Failed {
 }
 
 /// Why there is no answer.
-enum Failed {
+#[derive(Debug)]
+pub(super) enum Failed {
     Client(ClientError),
     For(KafkaError),
     /// Something that passes, in words.
