@@ -114,7 +114,7 @@ pub(crate) fn same_by_shape(catalog: &Catalog, learning: &mut Learning, line: &[
 /// A record, packed.
 pub(crate) fn packed(record: &SourceRecord<'_>) -> Packed {
     let mut packed = Packed::default();
-    let headers = record.headers.iter().map(|(name, value)| (name.as_ref(), value.as_bytes()));
+    let headers = record.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let (key, value) = (record.key.as_deref(), record.value.as_deref());
     packed.push(&record.topic, (record.partition, record.offset), key, value, headers);
     packed

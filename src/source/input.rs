@@ -106,7 +106,7 @@ fn read_source(
             let wait = if records.is_empty() { WAIT } else { Duration::ZERO };
             match source.next(wait) {
                 Ok(Next::Record(record)) => {
-                    let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+                    let headers = record.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
                     let (key, value) = (record.key.as_deref(), record.value.as_deref());
                     records.push(&record.topic, (record.partition, record.offset), key, value, headers);
                     bytes += record.bytes();

@@ -13,7 +13,9 @@ mod admin;
 mod client;
 mod ends;
 mod error;
+mod fetched;
 mod options;
+mod owned;
 mod reader;
 mod topics;
 

@@ -59,7 +59,7 @@ impl Packed {
         (partition, offset): (u32, u64),
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        headers: impl Iterator<Item = (&'h str, &'h [u8])>,
+        headers: impl Iterator<Item = (&'h [u8], &'h [u8])>,
     ) {
         let start = self.bytes.len();
         let topic = self.part(topic.as_bytes());
@@ -69,7 +69,7 @@ impl Packed {
         let key = self.part(key.unwrap_or_default());
         let value = self.part(value.unwrap_or_default());
         let first_header = self.header_ends.len();
-        for part in headers.flat_map(|(name, value)| [name.as_bytes(), value]) {
+        for part in headers.flat_map(|(name, value)| [name, value]) {
             let end = self.part(part);
             self.header_ends.push(end);
         }
@@ -188,9 +188,9 @@ mod tests {
     #[test]
     fn a_record_comes_out_as_it_went_in() {
         let records = [
-            (Some(&b"{}"[..]), Some(&b"null"[..]), vec![("a", &b"1"[..]), ("", &b""[..])]),
+            (Some(&b"{}"[..]), Some(&b"null"[..]), vec![(&b"a"[..], &b"1"[..]), (b"", b"")]),
             (Some(b""), None, vec![]),
-            (None, Some(b"\xff\xff"), vec![("b", b"\xff")]),
+            (None, Some(b"\xff\xff"), vec![(b"b", b"\xff")]),
             (None, None, vec![]),
         ];
         let mut packed = Packed::default();
@@ -202,9 +202,11 @@ mod tests {
             let record = found.record();
             assert_eq!((&*record.topic, record.partition, record.offset), ("podium.any", 3, offset));
             assert_eq!((record.key.as_deref(), record.value.as_deref()), (key, value));
-            let expected: Vec<_> =
-                headers.iter().map(|(name, value)| (*name, String::from_utf8_lossy(value))).collect();
-            let headers: Vec<_> = record.headers.iter().map(|(name, value)| (&**name, value.clone())).collect();
+            let expected: Vec<_> = headers
+                .iter()
+                .map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
+                .collect();
+            let headers: Vec<_> = record.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             assert_eq!(headers, expected);
             assert_eq!(found.is_plain(), offset != 9);
         }

@@ -13,6 +13,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -174,6 +175,30 @@ fn what_comes_while_it_runs_is_shown_though_the_broker_goes_away() {
             thread::sleep(Duration::from_millis(20));
         });
     });
+}
+
+/// GIVEN positions that a broker says are in no range, WHEN they are, THEN reading goes on, and nothing comes twice or never.
+#[test]
+fn a_position_that_is_in_its_range_after_all_is_read_on_from() {
+    let scenario = Scenario::random(3);
+    let cluster = Cluster::of(&scenario.log);
+    let engine = cluster.engine(2);
+    let handle = engine.handle();
+    let report = compared(&scenario, engine, || {
+        for (at, records) in scenario.log.records.chunks(scenario.log.records.len() / 10).enumerate() {
+            if at % 3 == 1 {
+                let out_of_range = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE; 2];
+                cluster.mock.request_errors(RDKafkaApiKey::Fetch, &out_of_range);
+            }
+            let before = handle.progress().records;
+            cluster.write(records);
+            (0..200)
+                .take_while(|_| handle.progress().records <= before)
+                .for_each(|_| thread::sleep(Duration::from_millis(10)));
+        }
+    });
+    let records = Scenario::random(3).log.records.len() as u64;
+    assert!(report.records <= records, "{} of {records} records", report.records);
 }
 
 #[test]

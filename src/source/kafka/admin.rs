@@ -5,11 +5,11 @@
 #![expect(unsafe_code, reason = "calls into librdkafka that its binding does not wrap")]
 
 use super::client::Consumer;
+use super::owned::Owned;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::ptr::NonNull;
 use std::time::Duration;
 
 /// The id of a topic: another one whenever it is made anew. `None` where the brokers know of no ids.
@@ -56,7 +56,9 @@ impl BrokersAsked {
         // SAFETY: the event is alive until the end of this function, and with it the result and all that it points to.
         let nodes = unsafe {
             let result = sys::rd_kafka_event_DescribeCluster_result(event.get());
-            slice(not_null(result)?, &mut count, |result, count| sys::rd_kafka_DescribeCluster_result_nodes(result, count))
+            slice(not_null(result)?, &mut count, |result, count| {
+                sys::rd_kafka_DescribeCluster_result_nodes(result, count)
+            })
         };
         // SAFETY: see above.
         some_of(nodes.iter().map(|&node| unsafe { sys::rd_kafka_Node_id(node) }).collect())
@@ -197,30 +199,6 @@ unsafe fn config_entry(resource: *const sys::rd_kafka_ConfigResource_t, entry: &
             .iter()
             .find(|&&found| text(sys::rd_kafka_ConfigEntry_name(found)).is_some_and(|name| name == entry));
         Ok(found.and_then(|&found| text(sys::rd_kafka_ConfigEntry_value(found))))
-    }
-}
-
-/// Something of the client's that is given back when it is dropped.
-struct Owned<T> {
-    pointer: NonNull<T>,
-    destroy: unsafe extern "C" fn(*mut T),
-}
-
-impl<T> Owned<T> {
-    fn new(pointer: *mut T, destroy: unsafe extern "C" fn(*mut T)) -> Result<Owned<T>, ClientError> {
-        let pointer = NonNull::new(pointer).ok_or(ClientError::Global(Code::InvalidArgument))?;
-        Ok(Owned { pointer, destroy })
-    }
-
-    fn get(&self) -> *mut T {
-        self.pointer.as_ptr()
-    }
-}
-
-impl<T> Drop for Owned<T> {
-    fn drop(&mut self) {
-        // SAFETY: it was made by the call that `destroy` belongs to, and is given back once.
-        unsafe { (self.destroy)(self.pointer.as_ptr()) }
     }
 }
 

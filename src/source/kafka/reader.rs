@@ -9,6 +9,7 @@
 
 use super::client::{Consumer, Trouble, code, consumer, trouble};
 use super::ends::{Answer, Asking, Begins, Question, Tail};
+use super::fetched::Fetched;
 use super::{Kafka, KafkaError};
 use crate::source::Mark;
 use crate::source::catalog::{Catalog, Partition};
@@ -18,7 +19,7 @@ use crate::source::packed::Packed;
 use crate::status::{Status, Waiting};
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::KafkaError as ClientError;
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,11 +59,13 @@ impl KafkaReader {
     /// Reads until it is told to stop, or until `each` answers false. True if it came to the end that it was to read to.
     pub(crate) fn read(self, each: &mut dyn FnMut(Piece) -> bool) -> Result<bool, KafkaError> {
         let client = Arc::new(consumer(&self.kafka, &self.prefix, false)?);
+        let fetched = Fetched::new(Arc::clone(&client)).map_err(failed)?;
         let Self { kafka, prefix, catalog, status, may_be_compacted, .. } = &self;
         let asking = Asking::start(Arc::clone(&client), kafka, prefix, catalog, status, *may_be_compacted)?;
         let now = Instant::now();
         let mut reading = Reading {
             reader: &self,
+            fetched,
             consumer: client,
             asking,
             partitions: BTreeMap::new(),
@@ -87,6 +90,11 @@ impl KafkaReader {
         reading.commit();
         Ok(reading.at_the_end)
     }
+}
+
+/// What the client refuses.
+fn failed(error: ClientError) -> KafkaError {
+    KafkaError::Client(error.to_string())
 }
 
 /// A partition that is read.
@@ -114,6 +122,7 @@ struct LookUp {
 
 struct Reading<'r> {
     reader: &'r KafkaReader,
+    fetched: Fetched,
     consumer: Arc<Consumer>,
     asking: Asking,
     partitions: BTreeMap<Partition, Read>,
@@ -183,13 +192,14 @@ impl Reading<'_> {
 
     /// The next records.
     fn poll(&mut self) -> Result<Packed, KafkaError> {
+        self.listen()?;
         let Kafka { poll_records_max, poll_bytes_max, .. } = self.reader.kafka;
         let mut wait = if self.question.is_some() && self.asked.elapsed() < SOON { WAIT_WITH_QUESTION } else { WAIT };
-        let consumer = Arc::clone(&self.consumer);
         let mut records = Packed::default();
-        let mut table = (String::new(), None);
+        let (mut topic, mut of_topic) = (0, None);
+        let mut moved = Instant::now();
         while records.len() < poll_records_max.max(1) && records.bytes() < poll_bytes_max {
-            let record = match consumer.poll(wait) {
+            let record = match self.fetched.next(wait) {
                 None => break,
                 Some(Err(error)) => {
                     self.trouble(&error)?;
@@ -197,26 +207,40 @@ impl Reading<'_> {
                 }
                 Some(Ok(record)) => record,
             };
-            wait = Duration::ZERO;
-            if table.0 != record.topic() {
-                let topic = record.topic();
-                table = (topic.to_owned(), Catalog::partition(self.reader.catalog.topic(topic), 0));
+            if !wait.is_zero() {
+                (wait, moved) = (Duration::ZERO, Instant::now());
             }
-            let Some(of_topic) = table.1 else { continue };
-            let partition = Partition { number: record.partition().max(0) as u32, ..of_topic };
-            let offset = record.offset().max(0) as u64;
+            if topic != record.topic_id() {
+                topic = record.topic_id();
+                of_topic = Catalog::partition(self.reader.catalog.topic(record.topic()), 0);
+            }
+            let Some(of_topic) = of_topic else { continue };
+            let partition = Partition { number: record.partition(), ..of_topic };
             let Some(read) = self.partitions.get_mut(&partition) else { continue };
-            (read.next, read.moved) = (offset + 1, Instant::now());
-            let headers = record.headers().into_iter().flat_map(|headers| headers.iter());
-            let headers = headers.map(|header| (header.key, header.value.unwrap_or_default()));
+            let offset = record.offset();
+            (read.next, read.moved) = (offset + 1, moved);
             let before = records.bytes();
-            records.push(record.topic(), (partition.number, offset), record.key(), record.payload(), headers);
+            let (key, value) = (record.key(), record.value());
+            records.push(record.topic(), (partition.number, offset), key, value, record.headers());
             self.bytes_read += (records.bytes() - before) as u64;
         }
         if !records.is_empty() {
             self.reader.status.source_waits(Waiting::Records, None);
         }
         Ok(records)
+    }
+
+    /// Takes what the client has to say beside records.
+    fn listen(&mut self) -> Result<(), KafkaError> {
+        let consumer = Arc::clone(&self.consumer);
+        match consumer.poll(Duration::ZERO) {
+            None => Ok(()),
+            Some(Err(error)) => self.trouble(&error),
+            Some(Ok(record)) => {
+                let (topic, partition, offset) = (record.topic(), record.partition(), record.offset());
+                Err(KafkaError::Client(format!("a record came unasked for: {topic}/{partition} at {offset}")))
+            }
+        }
     }
 
     fn take(&mut self, answer: Answer, marks: &mut Vec<Mark>) -> Result<(), KafkaError> {
@@ -276,29 +300,36 @@ impl Reading<'_> {
 
     /// Reads these partitions too.
     fn assign(&mut self, new: &[Begins]) -> Result<Vec<Mark>, KafkaError> {
-        let mut assigned = TopicPartitionList::with_capacity(new.len());
-        let client = |error: ClientError| KafkaError::Client(error.to_string());
         for begins in new {
             let Begins { partition, first, start, .. } = *begins;
-            let topic = self.reader.catalog.topic_name(partition.table);
             if first > 0 && !self.reader.may_be_beheaded {
-                let (topic, partition) = (topic.to_owned(), partition.number);
-                return Err(KafkaError::Beheaded { topic, partition, first });
+                let topic = self.reader.catalog.topic_name(partition.table).to_owned();
+                return Err(KafkaError::Beheaded { topic, partition: partition.number, first });
             }
-            assigned
-                .add_partition_offset(topic, partition.number as i32, Offset::Offset(start as i64))
-                .map_err(client)?;
             self.partitions.insert(partition, Read { next: start, committed: start, moved: Instant::now() });
         }
         if !new.is_empty() {
             tracing::info!(partitions = new.len(), "partitions are read");
-            self.consumer.incremental_assign(&assigned).map_err(client)?;
+            let assigned = self.forwarded(new.iter().map(|begins| begins.partition))?;
+            self.consumer.incremental_assign(&assigned).map_err(failed)?;
             self.unasked = true;
         }
         let of_tables = new.iter().filter(|begins| begins.partition.table != Catalog::TRANSACTIONS);
         let mark =
             |&Begins { partition, start, added, .. }: &Begins| Mark::Partition { partition, first: start, added };
         Ok(of_tables.map(mark).collect())
+    }
+
+    /// Partitions from where they are read on, forwarded to where records are taken.
+    fn forwarded(&self, partitions: impl Iterator<Item = Partition>) -> Result<TopicPartitionList, KafkaError> {
+        let mut forwarded = TopicPartitionList::new();
+        for partition in partitions {
+            let Some(read) = self.partitions.get(&partition) else { continue };
+            let (topic, number) = (self.reader.catalog.topic_name(partition.table), partition.number as i32);
+            self.fetched.forward(topic, number).map_err(failed)?;
+            forwarded.add_partition_offset(topic, number, Offset::Offset(read.next as i64)).map_err(failed)?;
+        }
+        Ok(forwarded)
     }
 
     /// How far each partition is read.
@@ -395,14 +426,12 @@ impl Reading<'_> {
                 return Err(self.fell_back(partition, position, end));
             }
         }
-        let mut assigned = TopicPartitionList::with_capacity(self.partitions.len());
-        let client = |error: ClientError| KafkaError::Client(error.to_string());
-        for (partition, read) in &self.partitions {
-            let topic = self.reader.catalog.topic_name(partition.table);
-            let offset = Offset::Offset(read.next as i64);
-            assigned.add_partition_offset(topic, partition.number as i32, offset).map_err(client)?;
-        }
-        self.consumer.assign(&assigned).map_err(client)
+        // The client does not say which it has stopped, and a partition that stops while it is assigned anew is forwarded no more.
+        let client = Arc::new(consumer(&self.reader.kafka, &self.reader.prefix, false)?);
+        self.fetched = Fetched::new(Arc::clone(&client)).map_err(failed)?;
+        std::mem::replace(&mut self.consumer, client).unassign().map_err(failed)?;
+        let assigned = self.forwarded(self.partitions.keys().copied())?;
+        self.consumer.assign(&assigned).map_err(failed)
     }
 
     /// Commits how far was read, for those who watch the lag: nothing is read from there.
