@@ -88,12 +88,15 @@ impl Capture {
         captured.whole = reader.read(&mut |piece| {
             let Piece::Records { records, .. } = piece else { return true };
             counters.records(records.len() as u64);
-            outcome = records.iter().try_for_each(|packed| {
+            records.for_each(|packed| {
+                if outcome.is_err() {
+                    return;
+                }
                 let mut record = packed.record();
                 if let Some(of) = Catalog::partition(names.topic(&record.topic), record.partition) {
                     record.topic = canonical.topic_name(of.table).to_owned().into();
                 }
-                write(&record, out, &mut captured)
+                outcome = write(&record, out, &mut captured);
             });
             outcome.is_ok()
         })?;

@@ -105,9 +105,9 @@ pub(crate) fn same_by_shape(catalog: &Catalog, learning: &mut Learning, line: &[
     let by_name = spelled(catalog, &mut Decoder::new(catalog.clone()), line);
     assert_eq!(by_shape, by_name, "{}", String::from_utf8_lossy(line));
     let Ok(record) = kcat::parse(line) else { return };
-    let packed = packed(&record);
-    let by_shape = spelled_chunks(feed::decode_packed(catalog, &mut learning.records, &packed, 2));
-    let by_name = spelled_chunks(feed::decode_packed(catalog, &mut Decoder::new(catalog.clone()), &packed, 2));
+    let packed = || packed(&record);
+    let by_shape = spelled_chunks(feed::decode_packed(catalog, &mut learning.records, packed(), 2));
+    let by_name = spelled_chunks(feed::decode_packed(catalog, &mut Decoder::new(catalog.clone()), packed(), 2));
     assert_eq!(by_shape, by_name, "{}", String::from_utf8_lossy(line));
 }
 

@@ -22,5 +22,5 @@ mod workload;
 
 pub use end_to_end::{LabOptions, LabPart, LabSummary, lab};
 pub use snapshots::SnapshotsSummary;
-pub use speed::{SpeedOptions, SpeedSummary, speed};
+pub use speed::{SpeedOptions, SpeedPart, SpeedSummary, speed};
 pub use topics::TopicsSummary;

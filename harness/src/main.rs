@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use deltaic::dataflows::ConversationSearch;
 use deltaic::mutant::Mutant;
 use deltaic::{Engine, IndexOptions, Log, TantivySink};
-use harness::{Case, KillOptions, LabPart, Life, Oddities, Passage, Scenario, check, smallest_failure};
+use harness::{Case, KillOptions, LabPart, Life, Oddities, Passage, Scenario, SpeedPart, check, smallest_failure};
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
@@ -106,6 +106,9 @@ enum Command {
         /// At which share of the peak they are.
         #[arg(long, default_value_t = 0.5)]
         share: f64,
+        /// Only this part: read, searchable or commits.
+        #[arg(long, value_parser = speed_part)]
+        only: Option<SpeedPart>,
         /// The folder of all that is installed and written [default: `lab` in the target folder].
         #[arg(long)]
         dir: Option<PathBuf>,
@@ -163,10 +166,10 @@ fn main() -> Result<()> {
             println!("{summary:#?}");
             Ok(())
         }
-        Command::Speed { rows, rounds, seconds, share, dir } => {
+        Command::Speed { rows, rounds, seconds, share, only, dir } => {
             let own = std::env::current_exe()?;
             let dir = dir.unwrap_or_else(|| own.parent().unwrap_or(Path::new(".")).join("../lab"));
-            println!("{:#?}", harness::speed(&harness::SpeedOptions { dir, rows, rounds, seconds, share })?);
+            println!("{:#?}", harness::speed(&harness::SpeedOptions { dir, rows, rounds, seconds, share, only })?);
             Ok(())
         }
         Command::IndexChild { log, dir, include, workers, commit_interval_ms, block_bytes } => {
@@ -181,6 +184,15 @@ fn lab_part(text: &str) -> Result<LabPart, String> {
         "topics" => Ok(LabPart::Topics),
         "snapshots" => Ok(LabPart::Snapshots),
         _ => Err("expected index, topics or snapshots".to_owned()),
+    }
+}
+
+fn speed_part(text: &str) -> Result<SpeedPart, String> {
+    match text {
+        "read" => Ok(SpeedPart::Read),
+        "searchable" => Ok(SpeedPart::Searchable),
+        "commits" => Ok(SpeedPart::Commits),
+        _ => Err("expected read, searchable or commits".to_owned()),
     }
 }
 

@@ -23,10 +23,12 @@ pub(crate) mod prepared;
 use super::Location;
 use super::Mark;
 use super::catalog::{Catalog, Partition, Topic};
-use super::input::{Input, InputError, Piece};
+use super::input::{Input, InputError, Piece, Records};
 use super::kcat::{self, BadLine};
 use super::log::{Block, lines};
-use super::packed::{Packed, PackedRecord};
+#[cfg(any(test, feature = "fuzzing"))]
+use super::packed::Packed;
+use super::packed::PackedRecord;
 use crate::envelope::{BadRecord, Decoder, Envelope, RowBuffer};
 use crate::error::{Error, panic_message};
 use crate::queue::{Bound, Empty, Receiver, Sender, Weight, queue};
@@ -346,7 +348,7 @@ fn decode_line(catalog: &Catalog, decoder: &mut Decoder, line: &[u8], chunks: &m
 }
 
 /// Decodes records that never were lines into the chunks of their workers.
-fn decode_records(catalog: &Catalog, decoder: &mut Decoder, records: &Packed, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
+fn decode_records(catalog: &Catalog, decoder: &mut Decoder, records: &Records, mut chunks: Vec<Chunk>) -> Vec<Chunk> {
     let workers = chunks.len();
     if let Some(chunk) = chunks.first_mut() {
         chunk.records = records.len() as u64;
@@ -355,9 +357,8 @@ fn decode_records(catalog: &Catalog, decoder: &mut Decoder, records: &Packed, mu
         chunk.events.reserve(records.len() / workers.max(1));
         chunk.bytes = records.bytes() / workers.max(1);
     }
-    for record in records.iter() {
-        let event = decode_record(catalog, decoder, record, &mut chunks);
-        let Some(mut event) = event else { continue };
+    records.for_each(|record| {
+        let Some(mut event) = decode_record(catalog, decoder, record, &mut chunks) else { return };
         if let Err(bad) = &mut event.body {
             bad.line = kcat::line(&record.record()).into();
         }
@@ -365,14 +366,14 @@ fn decode_records(catalog: &Catalog, decoder: &mut Decoder, records: &Packed, mu
         if let Some(chunk) = chunks.get_mut(worker) {
             chunk.events.push(event);
         }
-    }
+    });
     chunks
 }
 
 /// The same into chunks that are made for them.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn decode_packed(catalog: &Catalog, decoder: &mut Decoder, records: &Packed, workers: usize) -> Vec<Chunk> {
-    decode_records(catalog, decoder, records, chunks(catalog, workers, 0, &[]))
+pub(crate) fn decode_packed(catalog: &Catalog, decoder: &mut Decoder, records: Packed, workers: usize) -> Vec<Chunk> {
+    decode_records(catalog, decoder, &records.into(), chunks(catalog, workers, 0, &[]))
 }
 
 /// `None` for a record of a topic that is not consumed.

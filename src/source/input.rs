@@ -2,9 +2,9 @@
 
 use super::Mark;
 #[cfg(feature = "kafka")]
-use super::kafka::{KafkaError, KafkaReader};
+use super::kafka::{FetchedRecords, KafkaError, KafkaReader};
 use super::log::{Block, LogError, LogReader, Tailing};
-use super::packed::Packed;
+use super::packed::{Packed, PackedRecord};
 use super::records::{Next, Source};
 use crate::error::Error;
 use crate::queue::Weight;
@@ -37,12 +37,55 @@ pub(crate) enum Piece {
     Lines(Block),
     /// Of a source.
     Records {
-        records: Packed,
+        records: Records,
         /// Bytes of all records up to here.
         bytes_read: u64,
         /// What is known behind these records.
         marks: Vec<Mark>,
     },
+}
+
+/// Records that never were lines.
+pub(crate) enum Records {
+    Packed(Packed),
+    /// As Kafka's client holds them.
+    #[cfg(feature = "kafka")]
+    Fetched(FetchedRecords),
+}
+
+impl Records {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Records::Packed(records) => records.len(),
+            #[cfg(feature = "kafka")]
+            Records::Fetched(records) => records.len(),
+        }
+    }
+
+    /// Roughly the bytes that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Records::Packed(records) => records.bytes(),
+            #[cfg(feature = "kafka")]
+            Records::Fetched(records) => records.bytes(),
+        }
+    }
+
+    /// Gives each to `each`, in their order.
+    pub(crate) fn for_each(&self, each: impl FnMut(PackedRecord<'_>)) {
+        match self {
+            Records::Packed(records) => records.iter().for_each(each),
+            #[cfg(feature = "kafka")]
+            Records::Fetched(records) => records.for_each(each),
+        }
+    }
+}
+
+impl From<Packed> for Records {
+    fn from(records: Packed) -> Records {
+        Records::Packed(records)
+    }
 }
 
 impl Weight for Piece {
@@ -116,7 +159,7 @@ fn read_source(
         };
         bytes_read += bytes as u64;
         let nothing = records.is_empty();
-        if !nothing && !each(Piece::Records { records, bytes_read, marks: Vec::new() }) {
+        if !nothing && !each(Piece::Records { records: records.into(), bytes_read, marks: Vec::new() }) {
             return Ok(());
         }
         match stopped_by {
@@ -126,7 +169,7 @@ fn read_source(
             Some(Ok(Next::Nothing)) if tailing.is_due(said) => {
                 said = Instant::now();
                 let marks = vec![Mark::AllRead { ms: begun.elapsed().as_millis() as u64 }];
-                if !each(Piece::Records { records: Packed::default(), bytes_read, marks }) {
+                if !each(Piece::Records { records: Packed::default().into(), bytes_read, marks }) {
                     return Ok(());
                 }
             }

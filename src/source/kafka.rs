@@ -20,5 +20,6 @@ mod reader;
 mod topics;
 
 pub use error::KafkaError;
+pub(crate) use fetched::FetchedRecords;
 pub use options::{Kafka, KafkaStart};
 pub(crate) use reader::KafkaReader;

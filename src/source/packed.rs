@@ -80,6 +80,14 @@ impl Packed {
         self.records.push(Placed { partition, offset, start, topic, key, value, end: self.bytes.len(), headers });
     }
 
+    /// Removes all records; what they took is kept for the next ones.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        self.header_ends.clear();
+    }
+
     /// Adds a part, and says where it ends.
     fn part(&mut self, part: &[u8]) -> usize {
         self.bytes.extend_from_slice(part);

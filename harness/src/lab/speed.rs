@@ -42,11 +42,28 @@ pub struct SpeedOptions {
     pub seconds: f64,
     /// At which share of the peak.
     pub share: f64,
+    /// Only this part.
+    pub only: Option<SpeedPart>,
+}
+
+/// A part of what is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeedPart {
+    /// Topics against a log.
+    Read,
+    /// Broker to searchable.
+    Searchable,
+    /// Commit to broker.
+    Commits,
 }
 
 /// What was seen. Times are in milliseconds.
 #[derive(Clone, Debug, Default)]
 pub struct SpeedSummary {
+    /// Rows a CPU second from the topics, by those from the log in the same round: the median of the rounds.
+    pub kafka_to_log_by_cpu: f64,
+    /// The same for rows a second.
+    pub kafka_to_log: f64,
     /// Rows a CPU second from the log, the median of the rounds.
     pub log_rows_per_cpu_second: f64,
     /// The same from the topics.
@@ -75,7 +92,7 @@ const PEAK_ROWS: u64 = 200_000;
 /// So many seconds of transactions at a share of the peak are not counted: the index still merges what the peak has left.
 const WARM_UP: f64 = 3.0;
 /// Bytes of rows that may wait while topics are read, which hold more.
-const READ_BUDGET: u64 = 64 << 20;
+const READ_BUDGET: u64 = 96 << 20;
 /// Commits of Postgres's.
 const COMMITS: usize = 300;
 
@@ -90,13 +107,20 @@ pub fn speed(options: &SpeedOptions) -> Result<SpeedSummary> {
     stack.kill_connect()?;
     let broker = Broker::at(stack.broker)?;
     let mut summary = SpeedSummary::default();
-    read(&broker, options, &run, &mut summary)?;
-    searchable(&broker, &stack, options, &run, &mut summary)?;
-    let postgres = Postgres::start(&installed, &run)?;
-    stack.start_connect()?;
-    commits(&postgres, &stack, &mut summary)?;
-    drop(stack);
-    postgres.stop()?;
+    let part = |part| options.only.is_none_or(|only| only == part);
+    if part(SpeedPart::Read) {
+        read(&broker, options, &run, &mut summary)?;
+    }
+    if part(SpeedPart::Searchable) {
+        searchable(&broker, &stack, options, &run, &mut summary)?;
+    }
+    if part(SpeedPart::Commits) {
+        let postgres = Postgres::start(&installed, &run)?;
+        stack.start_connect()?;
+        commits(&postgres, &stack, &mut summary)?;
+        drop(stack);
+        postgres.stop()?;
+    }
     Ok(summary)
 }
 
@@ -182,6 +206,10 @@ fn read(broker: &Broker, options: &SpeedOptions, run: &Path, summary: &mut Speed
     let median = |runs: &[(f64, f64, deltaic::Report)], of: fn(&(f64, f64, deltaic::Report)) -> f64| {
         rows / at(&mut runs.iter().map(of).collect::<Vec<f64>>(), 0.5)
     };
+    let ratio = |of: fn(&(f64, f64, deltaic::Report)) -> f64| {
+        at(&mut log.iter().zip(&kafka).map(|(log, kafka)| of(log) / of(kafka)).collect::<Vec<f64>>(), 0.5)
+    };
+    (summary.kafka_to_log, summary.kafka_to_log_by_cpu) = (ratio(|run| run.0), ratio(|run| run.1));
     summary.log_rows_per_second = median(&log, |run| run.0);
     summary.log_rows_per_cpu_second = median(&log, |run| run.1);
     summary.kafka_rows_per_second = median(&kafka, |run| run.0);

@@ -1,18 +1,18 @@
-//! What the client has fetched, taken many records at a time.
+//! What the client has fetched, taken many records at a time, and left where it is until it is decoded.
 //!
 //! ```text
-//!   partition 0 ─┐
-//!   partition 1 ─┼─> queue ══ one call ══> records ──> reader
+//!   partition 0 ─┐                         reader thread             decoder thread
+//!   partition 1 ─┼─> queue ══ one call ══> messages ──a piece──────> one record's text after the other
 //!   partition 2 ─┘
 //! ```
 //!
-//! The binding gives one record for each poll, as an event that is allocated for it, and looks at each header's text. That
-//! costs more than decoding. The partitions are forwarded to a queue of their own, so that what else the client has to say
-//! still comes the other way.
+//! The binding gives one record for each poll, as an event that is allocated for it. That costs more than decoding. The
+//! partitions are forwarded to a queue of their own, so that what else the client has to say still comes the other way.
 #![expect(unsafe_code, reason = "calls into librdkafka that its binding does not wrap")]
 
 use super::client::Consumer;
 use super::owned::Owned;
+use crate::source::packed::{Packed, PackedRecord};
 use rdkafka::bindings as sys;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError as ClientError;
@@ -25,30 +25,41 @@ use std::time::Duration;
 /// The most records that are taken with one call. The client bounds the bytes of all that it has fetched.
 const AT_ONCE: usize = 512;
 
+/// What a message is assumed to take beside its key and its value: its headers, and what the client knows of it.
+const BESIDE: usize = 512;
+
 /// The records of the partitions that are forwarded to it.
 pub(super) struct Fetched {
     /// Those of the last call that are not taken yet, the next one last.
-    records: Vec<Owned<sys::rd_kafka_message_t>>,
+    messages: Vec<Message>,
     pointers: Vec<*mut sys::rd_kafka_message_t>,
     queue: Owned<sys::rd_kafka_queue_t>,
     // Behind all that is its own: fields are dropped in their order.
     consumer: Arc<Consumer>,
 }
 
-// SAFETY: the client, its queues and its messages may be used from any thread; this is used by one at a time.
-unsafe impl Send for Fetched {}
+/// A record that was fetched. It must not outlive the client: see [`FetchedRecords`].
+pub(super) struct Message(Owned<sys::rd_kafka_message_t>);
 
-/// A record that was fetched.
-pub(super) struct FetchedRecord<'f> {
-    message: &'f sys::rd_kafka_message_t,
+/// Records as the client holds them.
+pub(crate) struct FetchedRecords {
+    messages: Vec<Message>,
+    bytes: usize,
+    // Behind all that is its own.
+    _consumer: Arc<Consumer>,
 }
+
+// SAFETY: the client, its queues and its messages may be used from any thread; each is used by one at a time.
+unsafe impl Send for Fetched {}
+// SAFETY: see above.
+unsafe impl Send for FetchedRecords {}
 
 impl Fetched {
     pub(super) fn new(consumer: Arc<Consumer>) -> Result<Fetched, ClientError> {
         // SAFETY: the client is alive as long as the consumer, which is kept.
         let queue = unsafe { sys::rd_kafka_queue_new(consumer.client().native_ptr()) };
         let queue = Owned::new(queue, sys::rd_kafka_queue_destroy)?;
-        Ok(Fetched { records: Vec::with_capacity(AT_ONCE), pointers: vec![ptr::null_mut(); AT_ONCE], queue, consumer })
+        Ok(Fetched { messages: Vec::with_capacity(AT_ONCE), pointers: vec![ptr::null_mut(); AT_ONCE], queue, consumer })
     }
 
     /// From now on the records of a partition come here. To be called before it is assigned.
@@ -65,19 +76,20 @@ impl Fetched {
     }
 
     /// The next record, which is waited for no longer than `wait`.
-    pub(super) fn next(&mut self, wait: Duration) -> Option<Result<FetchedRecord<'_>, ClientError>> {
-        // The one that was given before is not used any more.
-        self.records.pop();
-        if self.records.is_empty() {
+    pub(super) fn next(&mut self, wait: Duration) -> Option<Result<Message, ClientError>> {
+        if self.messages.is_empty() {
             self.fetch(wait);
         }
-        let message = self.records.last()?;
-        // SAFETY: the message is alive until it is popped, which needs this to be borrowed no more.
-        let message = unsafe { &*message.get() };
-        Some(match message.err {
-            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(FetchedRecord { message }),
+        let message = self.messages.pop()?;
+        Some(match message.get().err {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(message),
             code => Err(ClientError::MessageConsumption(code.into())),
         })
+    }
+
+    /// Where records of this client are collected.
+    pub(super) fn records(&self) -> FetchedRecords {
+        FetchedRecords { messages: Vec::new(), bytes: 0, _consumer: Arc::clone(&self.consumer) }
     }
 
     /// Takes what is there, of which the first is waited for.
@@ -91,7 +103,7 @@ impl Fetched {
         let owned = taken.filter_map(|message| {
             Owned::new(std::mem::replace(message, ptr::null_mut()), sys::rd_kafka_message_destroy).ok()
         });
-        self.records.extend(owned);
+        self.messages.extend(owned.map(Message));
     }
 
     /// Takes records until these places are full or none has come for so many milliseconds; how many there are.
@@ -105,40 +117,83 @@ impl Fetched {
     }
 }
 
-impl<'f> FetchedRecord<'f> {
-    /// The same for records of one topic.
-    pub(super) fn topic_id(&self) -> usize {
-        self.message.rkt.addr()
+impl FetchedRecords {
+    pub(super) fn push(&mut self, message: Message) {
+        self.bytes += message.get().len + message.get().key_len + BESIDE;
+        self.messages.push(message);
     }
 
-    pub(super) fn topic(&self) -> &'f str {
+    /// How many records there are.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Roughly the bytes that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The bytes of their keys and values.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.bytes - self.messages.len() * BESIDE
+    }
+
+    /// Packs one record after the other, in their order, and gives it to `each`.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(PackedRecord<'_>)) {
+        let mut packed = Packed::default();
+        for message in &self.messages {
+            packed.clear();
+            let place = (message.partition(), message.offset());
+            packed.push(message.topic(), place, message.key(), message.value(), message.headers());
+            packed.iter().for_each(&mut each);
+        }
+    }
+}
+
+impl Message {
+    fn get(&self) -> &sys::rd_kafka_message_t {
+        // SAFETY: the message is alive as long as this.
+        unsafe { &*self.0.get() }
+    }
+
+    /// The same for records of one topic.
+    pub(super) fn topic_id(&self) -> usize {
+        self.get().rkt.addr()
+    }
+
+    pub(super) fn topic(&self) -> &str {
         // SAFETY: a message holds its topic, whose name is a string that ends with a zero. The client takes UTF-8 alone.
-        unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(self.message.rkt)) }.to_str().unwrap_or_default()
+        unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(self.get().rkt)) }.to_str().unwrap_or_default()
     }
 
     pub(super) fn partition(&self) -> u32 {
-        self.message.partition.max(0) as u32
+        self.get().partition.max(0) as u32
     }
 
     pub(super) fn offset(&self) -> u64 {
-        self.message.offset.max(0) as u64
+        self.get().offset.max(0) as u64
     }
 
-    pub(super) fn key(&self) -> Option<&'f [u8]> {
+    fn key(&self) -> Option<&[u8]> {
         // SAFETY: the bytes of a message live as long as that, and there are as many as it says.
-        unsafe { bytes(self.message.key.cast(), self.message.key_len) }
+        unsafe { bytes(self.get().key.cast(), self.get().key_len) }
     }
 
-    pub(super) fn value(&self) -> Option<&'f [u8]> {
+    fn value(&self) -> Option<&[u8]> {
         // SAFETY: see above.
-        unsafe { bytes(self.message.payload.cast(), self.message.len) }
+        unsafe { bytes(self.get().payload.cast(), self.get().len) }
     }
 
     /// Names and values, in their order; a value that is not there is empty.
-    pub(super) fn headers(&self) -> impl Iterator<Item = (&'f [u8], &'f [u8])> {
+    fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is alive, and with it its headers.
-        let found = unsafe { sys::rd_kafka_message_headers(self.message, &raw mut headers) };
+        let found = unsafe { sys::rd_kafka_message_headers(self.get(), &raw mut headers) };
         let none = found != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || headers.is_null();
         let mut at = if none { usize::MAX } else { 0 };
         std::iter::from_fn(move || {

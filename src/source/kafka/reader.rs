@@ -9,11 +9,11 @@
 
 use super::client::{Consumer, Trouble, code, consumer, trouble};
 use super::ends::{Answer, Asking, Begins, Question, Tail};
-use super::fetched::Fetched;
+use super::fetched::{Fetched, FetchedRecords};
 use super::{Kafka, KafkaError};
 use crate::source::Mark;
 use crate::source::catalog::{Catalog, Partition};
-use crate::source::input::Piece;
+use crate::source::input::{Piece, Records};
 use crate::source::log::Tailing;
 use crate::source::packed::Packed;
 use crate::status::{Status, Waiting};
@@ -157,7 +157,7 @@ impl Reading<'_> {
         }
         if !nothing {
             self.unasked = true;
-            if !each(self.piece(records, Vec::new())) {
+            if !each(self.piece(Records::Fetched(records), Vec::new())) {
                 return Ok(false);
             }
         }
@@ -172,7 +172,7 @@ impl Reading<'_> {
         if self.committed.elapsed() > COMMIT {
             self.commit();
         }
-        let go_on = marks.is_empty() || each(self.piece(Packed::default(), marks));
+        let go_on = marks.is_empty() || each(self.piece(Packed::default().into(), marks));
         self.at_the_end = go_on && self.reader.to_the_end && reached.is_some();
         Ok(go_on)
     }
@@ -186,16 +186,16 @@ impl Reading<'_> {
         self.unasked || self.asked.elapsed() > every || self.reader.tailing.is_due(self.asked)
     }
 
-    fn piece(&self, records: Packed, marks: Vec<Mark>) -> Piece {
+    fn piece(&self, records: Records, marks: Vec<Mark>) -> Piece {
         Piece::Records { records, bytes_read: self.bytes_read, marks }
     }
 
     /// The next records.
-    fn poll(&mut self) -> Result<Packed, KafkaError> {
+    fn poll(&mut self) -> Result<FetchedRecords, KafkaError> {
         self.listen()?;
         let Kafka { poll_records_max, poll_bytes_max, .. } = self.reader.kafka;
         let mut wait = if self.question.is_some() && self.asked.elapsed() < SOON { WAIT_WITH_QUESTION } else { WAIT };
-        let mut records = Packed::default();
+        let mut records = self.fetched.records();
         let (mut topic, mut of_topic) = (0, None);
         let mut moved = Instant::now();
         while records.len() < poll_records_max.max(1) && records.bytes() < poll_bytes_max {
@@ -217,13 +217,10 @@ impl Reading<'_> {
             let Some(of_topic) = of_topic else { continue };
             let partition = Partition { number: record.partition(), ..of_topic };
             let Some(read) = self.partitions.get_mut(&partition) else { continue };
-            let offset = record.offset();
-            (read.next, read.moved) = (offset + 1, moved);
-            let before = records.bytes();
-            let (key, value) = (record.key(), record.value());
-            records.push(record.topic(), (partition.number, offset), key, value, record.headers());
-            self.bytes_read += (records.bytes() - before) as u64;
+            (read.next, read.moved) = (record.offset() + 1, moved);
+            records.push(record);
         }
+        self.bytes_read += records.text_bytes() as u64;
         if !records.is_empty() {
             self.reader.status.source_waits(Waiting::Records, None);
         }
