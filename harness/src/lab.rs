@@ -12,6 +12,7 @@ mod broker;
 mod end_to_end;
 mod install;
 mod postgres;
+mod secured;
 mod server;
 mod snapshots;
 mod speed;
@@ -21,6 +22,7 @@ mod truth;
 mod workload;
 
 pub use end_to_end::{LabOptions, LabPart, LabSummary, lab};
+pub use secured::SecuredSummary;
 pub use snapshots::SnapshotsSummary;
 pub use speed::{SpeedOptions, SpeedPart, SpeedSummary, speed};
 pub use topics::TopicsSummary;

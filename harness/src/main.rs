@@ -85,7 +85,10 @@ enum Command {
         /// The `deltaic` command [default: the one beside this program].
         #[arg(long)]
         program: Option<PathBuf>,
-        /// Only this part: index, topics or snapshots.
+        /// The same, built with the feature `tls`: without it nothing is read over TLS.
+        #[arg(long)]
+        tls_program: Option<PathBuf>,
+        /// Only this part: index, topics, snapshots or secured.
         #[arg(long, value_parser = lab_part)]
         only: Option<LabPart>,
         /// The folder of all that is installed and written [default: `lab` in the target folder].
@@ -157,12 +160,13 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Mutants { only } => mutants(&only),
-        Command::Lab { seed, transactions, moments, program, only, dir } => {
+        Command::Lab { seed, transactions, moments, program, tls_program, only, dir } => {
             let own = std::env::current_exe()?;
             let folder = own.parent().unwrap_or(Path::new("."));
             let program = program.unwrap_or_else(|| folder.join("deltaic"));
             let dir = dir.unwrap_or_else(|| folder.join("../lab"));
-            let summary = harness::lab(&harness::LabOptions { dir, seed, transactions, moments, program, only })?;
+            let options = harness::LabOptions { dir, seed, transactions, moments, program, tls_program, only };
+            let summary = harness::lab(&options)?;
             println!("{summary:#?}");
             Ok(())
         }
@@ -183,7 +187,8 @@ fn lab_part(text: &str) -> Result<LabPart, String> {
         "index" => Ok(LabPart::Index),
         "topics" => Ok(LabPart::Topics),
         "snapshots" => Ok(LabPart::Snapshots),
-        _ => Err("expected index, topics or snapshots".to_owned()),
+        "secured" => Ok(LabPart::Secured),
+        _ => Err("expected index, topics, snapshots or secured".to_owned()),
     }
 }
 

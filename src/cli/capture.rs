@@ -41,7 +41,9 @@ impl CaptureTopics {
         let capture = Capture::new(&view, kafka, options.prefix.unwrap_or_default()).follow(self.follow);
         supervise::stop_on_signal(capture.handle())?;
         let captured = if self.out == Path::new("-") {
-            capture.run(&mut BufWriter::new(io::stdout().lock()))?
+            let captured = capture.run(&mut BufWriter::new(io::stdout().lock()))?;
+            self.is_whole(&captured, "standard output")?;
+            captured
         } else {
             self.write_file(capture)?
         };
@@ -67,14 +69,16 @@ impl CaptureTopics {
         };
         file.flush().with_context(|| cannot(&part))?;
         let captured = captured.with_context(|| format!("what was copied before is in {}", part.display()))?;
-        ensure!(
-            captured.whole || self.follow,
-            "stopped before everything was copied: {} records are in {}",
-            captured.records,
-            part.display()
-        );
+        self.is_whole(&captured, &part.display().to_string())?;
         file.get_ref().sync_all().and_then(|()| fs::rename(&part, &self.out)).with_context(|| cannot(&self.out))?;
         Ok(captured)
+    }
+
+    /// Whether it has copied what it was to copy into `out`.
+    fn is_whole(&self, captured: &Captured, out: &str) -> Result<()> {
+        let records = captured.records;
+        ensure!(captured.whole || self.follow, "stopped before everything was copied: {records} records are in {out}");
+        Ok(())
     }
 
     fn plan(&self) -> Result<RunPlan, ConfigError> {

@@ -2,6 +2,7 @@
 
 use super::install::install;
 use super::postgres::{DATABASE, Postgres, connect};
+use super::secured::{SecuredSummary, secured};
 use super::server::Server;
 use super::snapshots::{SnapshotsSummary, snapshots};
 use super::stack::{PREFIX, Stack, connector};
@@ -33,6 +34,8 @@ pub struct LabOptions {
     pub moments: u64,
     /// The `deltaic` command.
     pub program: PathBuf,
+    /// The same, built with TLS: without it the part that needs it is left out.
+    pub tls_program: Option<PathBuf>,
     /// Only this part.
     pub only: Option<LabPart>,
 }
@@ -46,6 +49,8 @@ pub enum LabPart {
     Topics,
     /// What goes wrong with snapshots.
     Snapshots,
+    /// A broker that asks who reads.
+    Secured,
 }
 
 /// What was seen.
@@ -75,6 +80,8 @@ pub struct LabSummary {
     pub topics: TopicsSummary,
     /// What goes wrong with snapshots.
     pub snapshots: SnapshotsSummary,
+    /// A broker that asks who reads; `None` without a program that is built with TLS.
+    pub secured: Option<SecuredSummary>,
 }
 
 /// The pause between two commits, at most: the workload lasts as long as its faults do.
@@ -120,6 +127,13 @@ pub fn lab(options: &LabOptions) -> Result<LabSummary> {
     }
     if done(LabPart::Snapshots) {
         summary.snapshots = snapshots(&postgres, &mut stack)?;
+    }
+    match &options.tls_program {
+        Some(tls) if done(LabPart::Secured) => {
+            summary.secured = Some(secured(&stack, &run, &options.program, tls, options.seed)?);
+        }
+        None if options.only == Some(LabPart::Secured) => bail!("this part needs a program that is built with TLS"),
+        _ => {}
     }
     drop(stack);
     postgres.stop()?;

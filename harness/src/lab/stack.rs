@@ -1,6 +1,7 @@
 //! Broker, Connect and connector, each with its configuration, and started again with the same.
 
 use super::install::Installed;
+use super::secured::Listeners;
 use super::server::{Server, free_port, listens};
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -26,6 +27,7 @@ pub(super) struct Stack {
     class_path: String,
     dir: PathBuf,
     pub(super) broker: u16,
+    pub(super) listeners: Listeners,
     rest: u16,
     broker_server: Option<Server>,
     connect_server: Option<Server>,
@@ -37,14 +39,23 @@ impl Stack {
         let (broker, controller, rest) = (free_port()?, free_port()?, free_port()?);
         fs::create_dir_all(dir.join("plugins"))?;
         fs::write(dir.join("log4j2.properties"), LOG4J)?;
-        fs::write(dir.join("broker.properties"), broker_properties(dir, broker, controller))?;
+        let listeners = Listeners::new(dir)?;
+        fs::write(dir.join("broker.properties"), broker_properties(dir, broker, controller, &listeners))?;
         fs::write(dir.join("connect.properties"), connect_properties(dir, broker, rest))?;
         let class_path = installed.class_path.clone();
-        let mut stack =
-            Stack { class_path, dir: dir.to_owned(), broker, rest, broker_server: None, connect_server: None };
+        let mut stack = Stack {
+            class_path,
+            dir: dir.to_owned(),
+            broker,
+            listeners,
+            rest,
+            broker_server: None,
+            connect_server: None,
+        };
         let mut format = Command::new("java");
         format.args(stack.java("256m", "kafka.tools.StorageTool"));
         format.args(["format", "-t", "ZGVsdGFpYy1sYWItMDAwMQ", "-c"]).arg(dir.join("broker.properties"));
+        format.args(stack.listeners.users());
         let formatted = format.output().context("java cannot be run")?;
         ensure!(formatted.status.success(), "the broker's folder: {}", String::from_utf8_lossy(&formatted.stdout));
         stack.start_broker()?;
@@ -153,19 +164,21 @@ pub(super) fn connector(name: &str, database: &str, postgres: u16) -> Value {
     })
 }
 
-fn broker_properties(dir: &Path, broker: u16, controller: u16) -> String {
-    let data = dir.join("broker-data");
+fn broker_properties(dir: &Path, broker: u16, controller: u16, others: &Listeners) -> String {
+    let (data, addresses) = (dir.join("broker-data"), others.addresses());
     let one = ["offsets.topic", "transaction.state.log", "share.coordinator.state.topic"];
     let one: String = one.iter().map(|name| format!("{name}.replication.factor=1\n")).collect();
     format!(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{broker}\ncontroller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\n{one}\
+         listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller},{addresses}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{broker},{addresses}\ncontroller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{}\nlog.dirs={}\n{one}\
          transaction.state.log.min.isr=1\nshare.coordinator.state.topic.min.isr=1\noffsets.topic.num.partitions=1\n\
          transaction.state.log.num.partitions=1\nshare.coordinator.state.topic.num.partitions=1\n\
-         group.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\nlog.retention.ms=-1\n",
-        data.display()
+         group.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\nlog.retention.ms=-1\n{}",
+        others.protocols(),
+        data.display(),
+        others.properties()
     )
 }
 
