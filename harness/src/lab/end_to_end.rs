@@ -11,7 +11,7 @@ use super::truth::Truth;
 use super::workload::{Pace, Workload};
 use anyhow::{Context, Result, bail, ensure};
 use deltaic::dataflows::ConversationSearch;
-use deltaic::{Action, Engine, Index, IndexError, Log, Lsn, SinkError, Snapshot, Touch};
+use deltaic::{Action, Engine, Index, IndexError, Kafka, Log, Lsn, SinkError, Snapshot, Touch};
 use fastrand::Rng;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -76,6 +76,8 @@ pub struct LabSummary {
     pub captured: u64,
     /// Transactions in the replay of that log whose state was compared.
     pub replayed: u64,
+    /// Changes that were the same, at the same times, in that replay and live from the topics.
+    pub changes: u64,
     /// What only a real broker can do.
     pub topics: TopicsSummary,
     /// What goes wrong with snapshots.
@@ -178,7 +180,7 @@ fn index(options: &LabOptions, run: &Path, postgres: &Postgres, stack: &mut Stac
         ran?;
         Ok(kinds)
     })?;
-    lab.replays(&truth)?;
+    lab.replays(stack.broker, &truth)?;
     let Lab { watch, .. } = lab;
     let mut summary = watch.summary;
     (summary.commits, summary.kinds) = (pace.commits.load(Relaxed) as u64, kinds.into_iter().collect());
@@ -288,13 +290,15 @@ impl Lab {
         Server::start("deltaic", &self.program, None, &arguments, self.run.join("deltaic.log"))
     }
 
-    /// Captures the topics and replays the log: the state behind each transaction is Postgres's answer.
-    fn replays(&mut self, truth: &Truth) -> Result<()> {
+    /// Captures the topics and replays the log: the state behind each transaction is Postgres's answer. The same changes come
+    /// from the topics themselves, at the same times.
+    fn replays(&mut self, broker: u16, truth: &Truth) -> Result<()> {
         let log = self.run.join("log.jsonl.zst");
         let captured = Command::new(&self.program).arg("capture").arg(&self.config).arg("--out").arg(&log).output()?;
         let said = String::from_utf8_lossy(&captured.stderr);
         ensure!(captured.status.success(), "deltaic capture: {}: {said}", captured.status);
         let (mut documents, mut last, mut compared) = (BTreeMap::new(), None, 0_u64);
+        let mut replayed = Vec::new();
         let report =
             Engine::replay(ConversationSearch::default(), Log::file(&log)).prefix(PREFIX).for_each(|touch| {
                 let lsn = touch.time;
@@ -302,6 +306,7 @@ impl Lab {
                     same(truth, before, &documents).map_err(SinkError::other)?;
                     compared += 1;
                 }
+                replayed.push(touch.clone());
                 take(&mut documents, touch);
                 Ok(())
             })?;
@@ -311,10 +316,42 @@ impl Lab {
             (report.late, report.settled, report.inexact.len()) == (0, 0, 0),
             "the replay is not exact: {report:?}"
         );
+        let to = report.exact_at.context("a replay is exact at some LSN")?;
+        let live = from_topics(broker, to).context("the topics read from their beginning")?;
+        let [replayed, live] = [replayed, live].map(|mut touches| {
+            touches.sort_by(|one, other| (one.time, &one.id).cmp(&(other.time, &other.id)));
+            touches
+        });
+        let other = replayed.iter().zip(&live).find(|(replayed, live)| replayed != live);
+        ensure!(other.is_none(), "the replay and the topics give different changes: {other:?}");
+        ensure!(replayed.len() == live.len(), "{} changes replayed, {} from the topics", replayed.len(), live.len());
+        self.watch.summary.changes = live.len() as u64;
         self.watch.summary.captured = report.records;
         self.watch.summary.replayed = compared;
         Ok(())
     }
+}
+
+/// All changes of documents up to `to`, live from the topics.
+fn from_topics(broker: u16, to: Lsn) -> Result<Vec<Touch>> {
+    let kafka = Kafka::new(format!("127.0.0.1:{broker}"));
+    let engine = Engine::kafka(ConversationSearch::default(), kafka).prefix(PREFIX).workers(2);
+    let handle = engine.handle();
+    let mut touches = Vec::new();
+    let reached = std::thread::scope(|scope| -> Result<bool> {
+        let stops = scope.spawn(move || {
+            let reached = matches!(handle.wait_for_timeout(to, PATIENCE), Ok(true));
+            handle.stop();
+            reached
+        });
+        engine.for_each(|touch| {
+            touches.push(touch);
+            Ok(())
+        })?;
+        stops.join().map_err(|_| anyhow::anyhow!("who waits panicked"))
+    })?;
+    ensure!(reached, "{to} is not reached");
+    Ok(touches)
 }
 
 pub(super) fn take(documents: &mut BTreeMap<String, String>, touch: Touch) {

@@ -419,3 +419,19 @@ impl From<ClientError> for Failed {
         Failed::Client(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_is_missing_for_long_is_deleted() {
+        let mut known = Known::default();
+        let just_now = missing_now(&mut known, "a");
+        assert!(matches!(&just_now, Failed::Passing(why) if why.contains("topic a ")), "{just_now:?}");
+        let since = known.missing.unwrap();
+        known.missing = since.checked_sub(GONE);
+        let long_ago = missing_now(&mut known, "a");
+        assert!(matches!(&long_ago, Failed::For(KafkaError::Deleted { topic }) if topic == "a"), "{long_ago:?}");
+    }
+}
