@@ -15,7 +15,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -182,23 +182,39 @@ fn what_comes_while_it_runs_is_shown_though_the_broker_goes_away() {
 fn a_position_that_is_in_its_range_after_all_is_read_on_from() {
     let scenario = Scenario::random(3);
     let cluster = Cluster::of(&scenario.log);
-    let engine = cluster.engine(2);
-    let handle = engine.handle();
-    let report = compared(&scenario, engine, || {
-        for (at, records) in scenario.log.records.chunks(scenario.log.records.len() / 10).enumerate() {
-            if at % 3 == 1 {
-                let out_of_range = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE; 2];
-                cluster.mock.request_errors(RDKafkaApiKey::Fetch, &out_of_range);
-            }
-            let before = handle.progress().records;
-            cluster.write(records);
-            (0..200)
-                .take_while(|_| handle.progress().records <= before)
-                .for_each(|_| thread::sleep(Duration::from_millis(10)));
-        }
+    let (before, after) = scenario.log.records.split_at(scenario.log.records.len() / 2);
+    cluster.write(before);
+    let out_of_range = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE; 2];
+    cluster.mock.request_errors(RDKafkaApiKey::Fetch, &out_of_range);
+    let (view, mut log) = (ConversationSearch::default(), Vec::new());
+    let capture = Capture::new(&view, cluster.kafka(), "podium").follow(true);
+    let handle = capture.handle();
+    let consumed = |record: &&Record| {
+        record.topic == TRANSACTION_TOPIC
+            || view.tables().iter().any(|table| record.topic == format!("podium.{}", table.name))
+    };
+    let all = scenario.log.records.iter().filter(consumed).count() as u64;
+    let until = |count: u64| {
+        let is_there = || handle.progress().records >= count;
+        (0..3_000).take_while(|_| !is_there()).for_each(|_| thread::sleep(Duration::from_millis(10)));
+    };
+    let captured = thread::scope(|scope| {
+        let captured = scope.spawn(|| capture.run(&mut log));
+        until(1);
+        cluster.mock.request_errors(RDKafkaApiKey::Fetch, &out_of_range);
+        cluster.write(after);
+        until(all);
+        handle.stop();
+        captured.join().unwrap().unwrap()
     });
-    let records = Scenario::random(3).log.records.len() as u64;
-    assert!(report.records <= records, "{} of {records} records", report.records);
+    assert_eq!(captured.records, all);
+    let lines = std::str::from_utf8(&log).unwrap().lines();
+    let place = |line: &str| {
+        let record: Json = serde_json::from_str(line).unwrap();
+        (record["topic"].to_string(), record["partition"].as_u64(), record["offset"].as_u64())
+    };
+    let places: BTreeSet<_> = lines.map(place).collect();
+    assert_eq!(places.len() as u64, all, "some came twice");
 }
 
 #[test]

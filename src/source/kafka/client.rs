@@ -5,8 +5,10 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 pub(super) type Consumer = BaseConsumer<Context>;
 
@@ -67,6 +69,26 @@ pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool) -> Result<Consum
     })
 }
 
+/// The most that is taken at a time of what a client has to say.
+const SAID: usize = 32;
+
+/// What a client has to say beside records: the errors of it, the rest is done by then.
+pub(super) fn said(consumer: &Consumer) -> Result<Vec<ClientError>, KafkaError> {
+    let mut errors = Vec::new();
+    for _ in 0..SAID {
+        match consumer.poll(Duration::ZERO) {
+            // Nothing, or something that is done.
+            None => {}
+            Some(Err(error)) => errors.push(error),
+            Some(Ok(record)) => {
+                let (topic, partition, offset) = (record.topic(), record.partition(), record.offset());
+                return Err(KafkaError::Client(format!("a record came unasked for: {topic}/{partition} at {offset}")));
+            }
+        }
+    }
+    Ok(errors)
+}
+
 /// Hands what the client reports to the log.
 #[derive(Default)]
 pub(super) struct Context {
@@ -116,8 +138,19 @@ pub(super) enum Trouble {
     NoTopic,
     /// A position lies outside of what its partition has.
     OutOfRange,
+    /// Records are passed over that cannot be read.
+    Unreadable,
     /// The client gave up.
     Fatal,
+}
+
+/// What went wrong with a partition that is read.
+pub(super) fn trouble_of_partition(code: Code) -> Trouble {
+    match code {
+        // The client goes on with the next batch of records.
+        Code::BadMessage | Code::BadCompression => Trouble::Unreadable,
+        code => trouble(&ClientError::MessageConsumption(code)),
+    }
 }
 
 /// The code of an error, if it has one.
@@ -192,5 +225,7 @@ mod tests {
             assert_eq!(trouble(&ClientError::MessageConsumption(code)), expected, "{code:?}");
         }
         assert_eq!(trouble(&ClientError::MessageConsumptionFatal(Code::Fenced)), Trouble::Fatal);
+        assert_eq!(trouble_of_partition(Code::BadMessage), Trouble::Unreadable, "records are passed over");
+        assert_eq!(trouble_of_partition(Code::BrokerTransportFailure), Trouble::Passing);
     }
 }

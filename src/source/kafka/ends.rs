@@ -9,7 +9,7 @@
 //! ```
 
 use super::admin::{TopicId, topic_configs};
-use super::client::{Consumer, Trouble, consumer, trouble};
+use super::client::{Consumer, Trouble, consumer, said, trouble};
 use super::topics::Topics;
 use super::{Kafka, KafkaError, KafkaStart};
 use crate::source::catalog::{Catalog, Partition};
@@ -20,7 +20,7 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(200);
 /// How long a topic that was read may be missing before it counts as deleted: brokers that start may not know it yet.
 const GONE: Duration = Duration::from_secs(30);
+/// How often it is heard what the client has to say while nothing is asked.
+const LISTEN: Duration = Duration::from_millis(500);
 /// How often it is asked how long topics keep what.
 const POLICY: Duration = Duration::from_secs(60);
 
@@ -85,15 +87,16 @@ pub(super) struct Asking {
 const WAITING: usize = 3;
 
 impl Asking {
-    /// Starts the thread. `may_be_compacted` allows topics that do not keep every record.
+    /// Starts the thread, with a client of its own: an answer would wait until a broker has something to read, and what one
+    /// that lags knows would decide what is read. `may_be_compacted` allows topics that do not keep every record.
     pub(super) fn start(
-        consumer: Arc<Consumer>,
         kafka: &Kafka,
         prefix: &str,
         catalog: &Catalog,
         status: &Arc<Status>,
         may_be_compacted: bool,
     ) -> Result<Asking, KafkaError> {
+        let consumer = Arc::new(consumer(kafka, prefix, false)?);
         let (questions, asked) = sync_channel(WAITING);
         let (answer, answers) = sync_channel(WAITING);
         let mut brokers = Brokers {
@@ -109,8 +112,18 @@ impl Asking {
             tails: None,
         };
         let ask = move || {
-            for question in asked {
-                let Some(answered) = brokers.answer(&question) else { return };
+            loop {
+                let answered = match asked.recv_timeout(LISTEN) {
+                    Ok(question) => match brokers.answer(&question) {
+                        Some(answered) => answered,
+                        None => return,
+                    },
+                    Err(RecvTimeoutError::Timeout) => match brokers.listen() {
+                        Ok(()) => continue,
+                        Err(error) => Err(error),
+                    },
+                    Err(RecvTimeoutError::Disconnected) => return,
+                };
                 if answer.send(answered).is_err() {
                     return;
                 }
@@ -172,9 +185,21 @@ struct Brokers {
 }
 
 impl Brokers {
+    /// Hears what the client has to say. What passes, the client has written into the log.
+    fn listen(&self) -> Result<(), KafkaError> {
+        let denied = |error: &ClientError| trouble(error) == Trouble::Denied;
+        match said(&self.consumer)?.into_iter().find(denied) {
+            Some(error) => Err(KafkaError::Denied { reason: error.to_string() }),
+            None => Ok(()),
+        }
+    }
+
     /// Asks until there is an answer; `None` if the run ends before.
     fn answer(&mut self, question: &Question) -> Option<Result<Answer, KafkaError>> {
         loop {
+            if let Err(error) = self.listen() {
+                return Some(Err(error));
+            }
             let answered = match question {
                 Question::LookUp => self.look_up(),
                 Question::Ranges(partitions) => self.ranges(partitions),
@@ -190,7 +215,7 @@ impl Brokers {
                 Err(Failed::Client(error)) => match trouble(&error) {
                     Trouble::Denied => return Some(Err(KafkaError::Denied { reason: error.to_string() })),
                     Trouble::Fatal => return Some(Err(KafkaError::Client(error.to_string()))),
-                    Trouble::Passing | Trouble::NoTopic | Trouble::OutOfRange => {
+                    Trouble::Passing | Trouble::NoTopic | Trouble::OutOfRange | Trouble::Unreadable => {
                         format!("the brokers do not answer: {error}")
                     }
                 },

@@ -54,6 +54,20 @@ pub enum KafkaError {
         /// The first offset there is.
         first: u64,
     },
+    /// Records cannot be read, and the client would go on behind them.
+    #[error(
+        "topic {topic}, partition {partition} cannot be read at offset {offset}: {reason}. What the broker keeps is damaged, or came damaged: start again; if it stays so, have another replica lead the partition, or a snapshot taken by a signal"
+    )]
+    Unreadable {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where in it.
+        offset: u64,
+        /// What the client says.
+        reason: String,
+    },
     /// The topic is another one than before.
     #[error(
         "topic {topic} was deleted and made anew while it was read; start again, so that it is read from its beginning"

@@ -6,8 +6,13 @@
 //!   partition 2 ─┘
 //! ```
 //!
-//! The binding gives one record for each poll, as an event that is allocated for it. That costs more than decoding. The
-//! partitions are forwarded to a queue of their own, so that what else the client has to say still comes the other way.
+//! The binding gives one record for each poll, as an event that is allocated for it. The partitions are forwarded to a queue of
+//! their own: what has to do with the brokers still comes the other way, to who polls the client. What goes wrong with a
+//! partition comes here, in its place among the records.
+//!
+//! # Notes
+//! - A message holds on to the answer of a broker that it came in, so that memory is taken by about one answer for each broker
+//!   (`fetch.max.bytes`) beyond the records that wait.
 #![expect(unsafe_code, reason = "calls into librdkafka that its binding does not wrap")]
 
 use super::client::Consumer;
@@ -15,15 +20,15 @@ use super::owned::Owned;
 use crate::source::packed::{Packed, PackedRecord};
 use rdkafka::bindings as sys;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError as ClientError;
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use std::ffi::{CStr, CString, c_int};
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most records that are taken with one call. The client bounds the bytes of all that it has fetched.
-const AT_ONCE: usize = 512;
+/// The most records that are taken with one call. While they wait here the client fetches others in their place.
+const AT_ONCE: usize = 256;
 
 /// What a message is assumed to take beside its key and its value: its headers, and what the client knows of it.
 const BESIDE: usize = 512;
@@ -46,7 +51,7 @@ pub(crate) struct FetchedRecords {
     messages: Vec<Message>,
     bytes: usize,
     // Behind all that is its own.
-    _consumer: Arc<Consumer>,
+    consumer: Arc<Consumer>,
 }
 
 // SAFETY: the client, its queues and its messages may be used from any thread; each is used by one at a time.
@@ -75,21 +80,30 @@ impl Fetched {
         Ok(())
     }
 
-    /// The next record, which is waited for no longer than `wait`.
-    pub(super) fn next(&mut self, wait: Duration) -> Option<Result<Message, ClientError>> {
+    /// The next record, or what went wrong with a partition; it is waited for no longer than `wait`.
+    pub(super) fn next(&mut self, wait: Duration) -> Option<&Message> {
         if self.messages.is_empty() {
             self.fetch(wait);
         }
-        let message = self.messages.pop()?;
-        Some(match message.get().err {
-            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(message),
-            code => Err(ClientError::MessageConsumption(code.into())),
-        })
+        self.messages.last()
+    }
+
+    /// Goes past the next record.
+    pub(super) fn pass(&mut self) {
+        self.messages.pop();
+    }
+
+    /// Moves the next record to where records of this client are collected.
+    pub(super) fn move_to(&mut self, records: &mut FetchedRecords) {
+        debug_assert!(Arc::ptr_eq(&self.consumer, &records.consumer), "records of one client");
+        if let Some(message) = self.messages.pop() {
+            records.push(message);
+        }
     }
 
     /// Where records of this client are collected.
     pub(super) fn records(&self) -> FetchedRecords {
-        FetchedRecords { messages: Vec::new(), bytes: 0, _consumer: Arc::clone(&self.consumer) }
+        FetchedRecords { messages: Vec::new(), bytes: 0, consumer: Arc::clone(&self.consumer) }
     }
 
     /// Takes what is there, of which the first is waited for.
@@ -112,13 +126,13 @@ impl Fetched {
         // SAFETY: the queue is alive, and there are as many places as is said. The messages are ours to give back.
         let taken =
             unsafe { sys::rd_kafka_consume_batch_queue(self.queue.get(), wait, places.as_mut_ptr(), places.len()) };
-        // It is negative if nothing can be taken, of which the client says the cause the other way.
+        // It is negative where nothing can be taken.
         usize::try_from(taken).unwrap_or(0)
     }
 }
 
 impl FetchedRecords {
-    pub(super) fn push(&mut self, message: Message) {
+    fn push(&mut self, message: Message) {
         self.bytes += message.get().len + message.get().key_len + BESIDE;
         self.messages.push(message);
     }
@@ -159,6 +173,17 @@ impl Message {
     fn get(&self) -> &sys::rd_kafka_message_t {
         // SAFETY: the message is alive as long as this.
         unsafe { &*self.0.get() }
+    }
+
+    /// What went wrong with the partition, in words, if this is no record; its offset is where.
+    pub(super) fn error(&self) -> Option<(Code, String)> {
+        let code = self.get().err;
+        if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        let words = self.value().map(|words| String::from_utf8_lossy(words).into_owned());
+        let code = Code::from(code);
+        Some((code, words.filter(|words| !words.is_empty()).unwrap_or_else(|| code.to_string())))
     }
 
     /// The same for records of one topic.

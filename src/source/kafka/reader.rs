@@ -7,7 +7,7 @@
 //!            every partition at its end ─┴> Reached n: whatever was written before END n was read is read
 //! ```
 
-use super::client::{Consumer, Trouble, code, consumer, trouble};
+use super::client::{Consumer, Trouble, code, consumer, said, trouble, trouble_of_partition};
 use super::ends::{Answer, Asking, Begins, Question, Tail};
 use super::fetched::{Fetched, FetchedRecords};
 use super::{Kafka, KafkaError};
@@ -18,10 +18,9 @@ use crate::source::log::Tailing;
 use crate::source::packed::Packed;
 use crate::status::{Status, Waiting};
 use rdkafka::consumer::{CommitMode, Consumer as _};
-use rdkafka::error::KafkaError as ClientError;
-use rdkafka::message::Message as _;
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +36,8 @@ const LOOK_WHILE_MISSING: Duration = Duration::from_millis(500);
 const LOOK_WHILE_BEHIND: Duration = Duration::from_millis(200);
 /// How long a partition that has not come to its end may give nothing before it is looked whether that is all.
 const STILL: Duration = Duration::from_millis(30);
+/// How long a client is kept before it is made anew once more.
+const ANEW: Duration = Duration::from_secs(1);
 /// How often offsets are committed for those who watch the lag.
 const COMMIT: Duration = Duration::from_secs(5);
 
@@ -61,7 +62,7 @@ impl KafkaReader {
         let client = Arc::new(consumer(&self.kafka, &self.prefix, false)?);
         let fetched = Fetched::new(Arc::clone(&client)).map_err(failed)?;
         let Self { kafka, prefix, catalog, status, may_be_compacted, .. } = &self;
-        let asking = Asking::start(Arc::clone(&client), kafka, prefix, catalog, status, *may_be_compacted)?;
+        let asking = Asking::start(kafka, prefix, catalog, status, *may_be_compacted)?;
         let now = Instant::now();
         let mut reading = Reading {
             reader: &self,
@@ -75,7 +76,9 @@ impl KafkaReader {
             look_ups: 0,
             unasked: true,
             tails_asked: false,
+            outside: BTreeSet::new(),
             ranges_asked: None,
+            made_anew: None,
             at_the_end: false,
             bytes_read: 0,
             begun: now,
@@ -136,8 +139,12 @@ struct Reading<'r> {
     /// Records were read since ends were last asked for.
     unasked: bool,
     tails_asked: bool,
-    /// How far each partition was read when it was asked where they begin and end.
+    /// Partitions that are read no more: a position is said to be outside of what they have.
+    outside: BTreeSet<Partition>,
+    /// How far each of them was read when it was asked where they begin and end.
     ranges_asked: Option<BTreeMap<Partition, u64>>,
+    /// When the client was made anew for their sake.
+    made_anew: Option<Instant>,
     at_the_end: bool,
     bytes_read: u64,
     begun: Instant,
@@ -166,6 +173,7 @@ impl Reading<'_> {
         if reached.is_none() {
             self.ask_for_tails()?;
         }
+        self.ask_for_ranges()?;
         if self.question.is_none() && self.look_up_is_due() {
             marks.push(self.ask_for_ends()?);
         }
@@ -192,52 +200,42 @@ impl Reading<'_> {
 
     /// The next records.
     fn poll(&mut self) -> Result<FetchedRecords, KafkaError> {
-        self.listen()?;
+        for error in said(&self.consumer)? {
+            self.trouble(&error)?;
+        }
         let Kafka { poll_records_max, poll_bytes_max, .. } = self.reader.kafka;
         let mut wait = if self.question.is_some() && self.asked.elapsed() < SOON { WAIT_WITH_QUESTION } else { WAIT };
         let mut records = self.fetched.records();
         let (mut topic, mut of_topic) = (0, None);
         let mut moved = Instant::now();
         while records.len() < poll_records_max.max(1) && records.bytes() < poll_bytes_max {
-            let record = match self.fetched.next(wait) {
-                None => break,
-                Some(Err(error)) => {
-                    self.trouble(&error)?;
-                    break;
-                }
-                Some(Ok(record)) => record,
-            };
+            let Some(message) = self.fetched.next(wait) else { break };
             if !wait.is_zero() {
                 (wait, moved) = (Duration::ZERO, Instant::now());
             }
-            if topic != record.topic_id() {
-                topic = record.topic_id();
-                of_topic = Catalog::partition(self.reader.catalog.topic(record.topic()), 0);
+            if topic != message.topic_id() {
+                topic = message.topic_id();
+                of_topic = Catalog::partition(self.reader.catalog.topic(message.topic()), 0);
             }
-            let Some(of_topic) = of_topic else { continue };
-            let partition = Partition { number: record.partition(), ..of_topic };
-            let Some(read) = self.partitions.get_mut(&partition) else { continue };
-            (read.next, read.moved) = (record.offset() + 1, moved);
-            records.push(record);
+            let partition = of_topic.map(|of_topic| Partition { number: message.partition(), ..of_topic });
+            let offset = message.offset();
+            if let Some((code, words)) = message.error() {
+                self.fetched.pass();
+                self.trouble_of(partition, offset, code, words)?;
+                break;
+            }
+            let Some(read) = partition.and_then(|partition| self.partitions.get_mut(&partition)) else {
+                self.fetched.pass();
+                continue;
+            };
+            (read.next, read.moved) = (offset + 1, moved);
+            self.fetched.move_to(&mut records);
         }
         self.bytes_read += records.text_bytes() as u64;
         if !records.is_empty() {
             self.reader.status.source_waits(Waiting::Records, None);
         }
         Ok(records)
-    }
-
-    /// Takes what the client has to say beside records.
-    fn listen(&mut self) -> Result<(), KafkaError> {
-        let consumer = Arc::clone(&self.consumer);
-        match consumer.poll(Duration::ZERO) {
-            None => Ok(()),
-            Some(Err(error)) => self.trouble(&error),
-            Some(Ok(record)) => {
-                let (topic, partition, offset) = (record.topic(), record.partition(), record.offset());
-                Err(KafkaError::Client(format!("a record came unasked for: {topic}/{partition} at {offset}")))
-            }
-        }
     }
 
     fn take(&mut self, answer: Answer, marks: &mut Vec<Mark>) -> Result<(), KafkaError> {
@@ -386,8 +384,7 @@ impl Reading<'_> {
         match trouble(error) {
             Trouble::Denied => Err(KafkaError::Denied { reason: error.to_string() }),
             Trouble::Fatal => Err(KafkaError::Client(error.to_string())),
-            Trouble::OutOfRange => self.out_of_range(),
-            Trouble::Passing | Trouble::NoTopic => {
+            Trouble::Passing | Trouble::NoTopic | Trouble::OutOfRange | Trouble::Unreadable => {
                 tracing::debug!(?error, code = ?code(error), "the client has trouble");
                 self.reader.status.source_waits(Waiting::Records, Some(format!("Kafka: {error}")));
                 Ok(())
@@ -395,13 +392,44 @@ impl Reading<'_> {
         }
     }
 
-    /// A position is not in its partition. The client does not say which.
-    fn out_of_range(&mut self) -> Result<(), KafkaError> {
-        if self.ranges_asked.is_some() {
+    /// What it comes to that something is wrong with a partition.
+    fn trouble_of(
+        &mut self,
+        partition: Option<Partition>,
+        offset: u64,
+        code: Code,
+        words: String,
+    ) -> Result<(), KafkaError> {
+        let Some(partition) = partition else { return Ok(()) };
+        let topic = self.reader.catalog.topic_name(partition.table).to_owned();
+        match trouble_of_partition(code) {
+            Trouble::Denied => Err(KafkaError::Denied { reason: format!("topic {topic}: {words}") }),
+            Trouble::Fatal => Err(KafkaError::Client(format!("topic {topic}/{}: {words}", partition.number))),
+            Trouble::Unreadable => {
+                Err(KafkaError::Unreadable { topic, partition: partition.number, offset, reason: words })
+            }
+            Trouble::OutOfRange => {
+                self.outside.insert(partition);
+                Ok(())
+            }
+            Trouble::Passing | Trouble::NoTopic => {
+                tracing::debug!(topic, partition = partition.number, offset, ?code, words, "a partition has trouble");
+                self.reader.status.source_waits(Waiting::Records, Some(format!("Kafka: {words}")));
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks of partitions whose positions are said to be outside of what they have.
+    fn ask_for_ranges(&mut self) -> Result<(), KafkaError> {
+        let soon = self.made_anew.is_some_and(|made| made.elapsed() < ANEW);
+        if self.outside.is_empty() || self.ranges_asked.is_some() || soon {
             return Ok(());
         }
-        self.ranges_asked = Some(self.positions());
-        self.asking.ask(Question::Ranges(self.partitions.keys().copied().collect()))
+        let outside: Vec<Partition> = std::mem::take(&mut self.outside).into_iter().collect();
+        let read = |partition: &Partition| Some((*partition, self.partitions.get(partition)?.next));
+        self.ranges_asked = Some(outside.iter().filter_map(read).collect());
+        self.asking.ask(Question::Ranges(outside))
     }
 
     /// Tells which position is in no range; if each is in its range by now, reading goes on: the client has stopped it in one.
@@ -410,7 +438,7 @@ impl Reading<'_> {
         ranges: &[(Partition, u64, u64)],
         read: &BTreeMap<Partition, u64>,
     ) -> Result<(), KafkaError> {
-        // By now others have been read on: it is compared with where they were.
+        // Nothing is read of them meanwhile; but positions move when a tail is found to be no record.
         let at = |partition: Partition| read.get(&partition).copied();
         for &(partition, first, _) in ranges {
             if let Some(position) = at(partition).filter(|position| *position < first) {
@@ -423,11 +451,13 @@ impl Reading<'_> {
                 return Err(self.fell_back(partition, position, end));
             }
         }
-        // The client does not say which it has stopped, and a partition that stops while it is assigned anew is forwarded no more.
+        // The client has stopped them, and a partition that is assigned anew while it stops is forwarded no more.
+        tracing::info!("positions that were said to be out of range are in their range: they are read on from");
         let client = Arc::new(consumer(&self.reader.kafka, &self.reader.prefix, false)?);
         self.fetched = Fetched::new(Arc::clone(&client)).map_err(failed)?;
         std::mem::replace(&mut self.consumer, client).unassign().map_err(failed)?;
         let assigned = self.forwarded(self.partitions.keys().copied())?;
+        (self.made_anew, self.outside) = (Some(Instant::now()), BTreeSet::new());
         self.consumer.assign(&assigned).map_err(failed)
     }
 

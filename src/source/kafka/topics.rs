@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A broker learns of a new partition some time after the controller decided on it. One broker that lags would hide rows that
-//! a connector has written there already; the leader that took them does not.
+//! a connector has written there already; the leader that took them does not. So a broker that does not answer is waited for,
+//! until the others will have learned of what it knows: nothing could be read from it anyway.
 
 use super::admin::{TopicNow, ask_for_brokers, ask_for_topics, brokers};
 use super::client::{Consumer, Trouble, trouble};
@@ -15,7 +16,11 @@ use super::ends::Failed;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a broker that does not answer is waited for, and how long it is then not asked again.
+const SILENT: Duration = Duration::from_secs(30);
+const PASSED_OVER: Duration = Duration::from_secs(60);
 
 /// What a broker says of each topic.
 type Described = Vec<Result<TopicNow, Code>>;
@@ -25,13 +30,28 @@ pub(super) struct Topics {
     consumer: Arc<Consumer>,
     /// Those that are asked, as long as they answer.
     brokers: Vec<i32>,
+    /// Those that do not answer.
+    silent: BTreeMap<i32, Silent>,
     wait: Duration,
+}
+
+/// A broker that does not answer.
+struct Silent {
+    since: Instant,
+    /// When it was decided to go on without it.
+    passed_over: Option<Instant>,
+}
+
+impl Silent {
+    fn is_passed_over(&self) -> bool {
+        self.passed_over.is_some_and(|since| since.elapsed() < PASSED_OVER)
+    }
 }
 
 impl Topics {
     /// Each answer is waited for no longer than `wait`.
     pub(super) fn new(consumer: Arc<Consumer>, wait: Duration) -> Topics {
-        Topics { consumer, brokers: Vec::new(), wait }
+        Topics { consumer, brokers: Vec::new(), silent: BTreeMap::new(), wait }
     }
 
     /// Who is asked is found out anew: one of them did not answer.
@@ -39,9 +59,26 @@ impl Topics {
         self.brokers.clear();
     }
 
-    /// A broker that has answered.
+    /// A broker that answers, most likely.
     pub(super) fn any_broker(&self) -> Option<i32> {
-        self.brokers.first().copied()
+        let answers = |broker: &&i32| !self.silent.contains_key(broker);
+        self.brokers.iter().find(answers).or(self.brokers.first()).copied()
+    }
+
+    /// A broker has not answered: whether to go on without it.
+    fn pass_over(&mut self, broker: i32, error: &ClientError) -> bool {
+        let now = Instant::now();
+        if trouble(error) != Trouble::Passing {
+            return false;
+        }
+        let silent = self.silent.entry(broker).or_insert(Silent { since: now, passed_over: None });
+        if silent.since.elapsed() < SILENT || self.brokers.len() < 2 {
+            return false;
+        }
+        if silent.passed_over.replace(now).is_none() {
+            tracing::warn!(broker, %error, "a broker has not answered for long: which partitions there are is asked of the others");
+        }
+        true
     }
 
     /// What all brokers together say of topics, in the order of `names`.
@@ -52,30 +89,52 @@ impl Topics {
         }
         let mut answers: BTreeMap<i32, Described> = BTreeMap::new();
         loop {
-            let new = self.brokers.iter().filter(|broker| !answers.contains_key(broker));
+            let is_asked = |broker: &&i32| {
+                !answers.contains_key(broker) && !self.silent.get(broker).is_some_and(Silent::is_passed_over)
+            };
+            let new = self.brokers.iter().filter(is_asked);
             let asked = |&broker: &i32| Ok((broker, ask_for_topics(&self.consumer, broker, names, self.wait)?));
             let topics = new.map(asked).collect::<Result<Vec<_>, ClientError>>()?;
             if topics.is_empty() {
-                let answers = answers.into_values().collect();
-                return agreed(answers, names);
+                if answers.is_empty() {
+                    return Err(ClientError::Global(Code::AllBrokersDown).into());
+                }
+                return agreed(answers.into_values().collect(), names);
             }
             // Brokers come and go: all are asked that are there now.
             let first = self.any_broker().ok_or(ClientError::Global(Code::AllBrokersDown))?;
             let there = ask_for_brokers(&self.consumer, first, self.wait)?;
             let topics: Vec<_> = topics.into_iter().map(|(broker, topics)| (broker, topics.answer())).collect();
-            self.brokers = there.answer()?;
+            self.brokers = match there.answer() {
+                Ok(there) => there,
+                Err(error) => {
+                    // The next time another one is asked.
+                    self.pass_over(first, &error);
+                    return Err(silent(first, error));
+                }
+            };
+            self.silent.retain(|broker, _| self.brokers.contains(broker));
             for (broker, topics) in topics {
                 match topics {
-                    Ok(topics) => drop(answers.insert(broker, topics)),
-                    Err(error) if !self.brokers.contains(&broker) => tracing::debug!(broker, %error, "a broker left"),
-                    Err(error) if trouble(&error) == Trouble::Passing => {
-                        return Err(Failed::Passing(format!("broker {broker} does not answer: {error}")));
+                    Ok(topics) => {
+                        self.silent.remove(&broker);
+                        answers.insert(broker, topics);
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) if !self.brokers.contains(&broker) => tracing::debug!(broker, %error, "a broker left"),
+                    Err(error) if self.pass_over(broker, &error) => {}
+                    Err(error) => return Err(silent(broker, error)),
                 }
             }
         }
     }
+}
+
+/// What it means that a broker does not answer.
+fn silent(broker: i32, error: ClientError) -> Failed {
+    if trouble(&error) == Trouble::Passing {
+        return Failed::Passing(format!("broker {broker} does not answer: {error}"));
+    }
+    error.into()
 }
 
 /// What several brokers together know of each topic, in the order of `names`.
@@ -134,5 +193,21 @@ mod tests {
         assert_eq!(denied, [Err(Code::TopicAuthorizationFailed)]);
         let missing = agreed(vec![vec![Err(Code::UnknownTopicOrPartition)]; 2], &["a"]).unwrap();
         assert_eq!(missing, [Err(Code::UnknownTopicOrPartition)]);
+    }
+
+    #[test]
+    fn a_broker_that_is_silent_for_long_is_passed_over() {
+        let client = crate::source::kafka::client::consumer(&crate::Kafka::new("127.0.0.1:1"), "podium", false);
+        let mut topics = Topics::new(Arc::new(client.unwrap()), Duration::ZERO);
+        topics.brokers = vec![1, 2];
+        let away = ClientError::Global(Code::RequestTimedOut);
+        assert!(!topics.pass_over(1, &away), "it is waited for");
+        assert_eq!(topics.any_broker(), Some(2));
+        let silent = topics.silent.get_mut(&1).unwrap();
+        silent.since = silent.since.checked_sub(SILENT).unwrap();
+        assert!(!topics.pass_over(1, &ClientError::Global(Code::ClusterAuthorizationFailed)), "it has answered");
+        assert!(topics.pass_over(1, &away) && topics.silent[&1].is_passed_over());
+        topics.brokers = vec![1];
+        assert!(!topics.pass_over(1, &away), "there is no other one");
     }
 }
