@@ -36,6 +36,8 @@ const LOOK_WHILE_MISSING: Duration = Duration::from_millis(500);
 const LOOK_WHILE_BEHIND: Duration = Duration::from_millis(200);
 /// How long a partition that has not come to its end may give nothing before it is looked whether that is all.
 const STILL: Duration = Duration::from_millis(30);
+/// How long who leads a topic is waited for.
+const LEADERS: Duration = Duration::from_millis(500);
 /// How long a client is kept before it is made anew once more.
 const ANEW: Duration = Duration::from_secs(1);
 /// How often offsets are committed for those who watch the lag.
@@ -306,6 +308,7 @@ impl Reading<'_> {
         if !new.is_empty() {
             tracing::info!(partitions = new.len(), "partitions are read");
             let assigned = self.forwarded(new.iter().map(|begins| begins.partition))?;
+            self.find_leaders(new.iter().map(|begins| begins.partition.table).collect());
             self.consumer.incremental_assign(&assigned).map_err(failed)?;
             self.unasked = true;
         }
@@ -325,6 +328,16 @@ impl Reading<'_> {
             forwarded.add_partition_offset(topic, number, Offset::Offset(read.next as i64)).map_err(failed)?;
         }
         Ok(forwarded)
+    }
+
+    /// Lets the client know who leads the partitions of these tables: by itself it asks once a second only.
+    fn find_leaders(&self, tables: BTreeSet<u16>) {
+        for table in tables {
+            let topic = self.reader.catalog.topic_name(table);
+            if let Err(error) = self.consumer.fetch_metadata(Some(topic), LEADERS) {
+                tracing::debug!(topic, %error, "the client does not know yet who leads the topic");
+            }
+        }
     }
 
     /// How far each partition is read.
@@ -458,6 +471,7 @@ impl Reading<'_> {
         std::mem::replace(&mut self.consumer, client).unassign().map_err(failed)?;
         let assigned = self.forwarded(self.partitions.keys().copied())?;
         (self.made_anew, self.outside) = (Some(Instant::now()), BTreeSet::new());
+        self.find_leaders(self.partitions.keys().map(|partition| partition.table).collect());
         self.consumer.assign(&assigned).map_err(failed)
     }
 
