@@ -38,7 +38,7 @@ pub(crate) enum Piece {
     /// Of a source.
     Records {
         records: Records,
-        /// Bytes of all records up to here.
+        /// Bytes of all records up to here; of Kafka's, of their keys and values.
         bytes_read: u64,
         /// What is known behind these records.
         marks: Vec<Mark>,

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   broker ──fetch──> librdkafka's threads ══ bounded ══> reader thread ──pieces──> decoders
-//!      ^                                                     │  asks once for each poll
-//!      └──────── where do the partitions end now? ───────────┴──> ends (a thread): "everything up to there was read"
+//!      ^                                                     │  asks when records were read, one question at a time
+//!      └── which partitions are there, where do they end? ─────┴──> ends (a thread, a client of its own): "all up to there was read"
 //! ```
 //!
 //! Partitions are assigned by us and read from where we say, never by a group: what a worker reads must not move while rows
