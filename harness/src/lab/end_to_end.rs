@@ -149,7 +149,7 @@ fn index(options: &LabOptions, run: &Path, postgres: &Postgres, stack: &mut Stac
     let mut workload = Workload::new(options.seed, || Ok(connect(port)?), &truth, &pace)?;
     // There is something to take a snapshot of.
     workload.run(60, Duration::ZERO)?;
-    stack.put_connector(PREFIX, &connector(PREFIX, DATABASE, port))?;
+    stack.put_connector(PREFIX, &connector(PREFIX, DATABASE, port)?)?;
     postgres.until_streaming(PREFIX)?;
     // The snapshot lies behind the last commit, and before the next.
     workload.note()?;

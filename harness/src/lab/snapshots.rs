@@ -43,7 +43,7 @@ pub(super) fn snapshots(postgres: &Postgres, stack: &mut Stack) -> Result<Snapsh
          INSERT INTO conversations SELECT md5('conversation' || n)::uuid, md5('user' || n)::uuid, 'about', NULL
          FROM generate_series(1, {CONVERSATIONS}) n;"
     ))?;
-    let mut config = connector(NAME, NAME, postgres.port);
+    let mut config = connector(NAME, NAME, postgres.port)?;
     let settings = config.as_object_mut().context("a configuration is an object")?;
     for (name, value) in [
         ("snapshot.max.threads", "2"),

@@ -381,7 +381,7 @@ impl Seen {
 
 /// From Postgres to the broker.
 fn commits(postgres: &Postgres, stack: &Stack, summary: &mut SpeedSummary) -> Result<()> {
-    stack.put_connector(PREFIX, &connector(PREFIX, DATABASE, postgres.port))?;
+    stack.put_connector(PREFIX, &connector(PREFIX, DATABASE, postgres.port)?)?;
     postgres.until_streaming(PREFIX)?;
     let mut client = postgres.client()?;
     // The topic is there with the first of them.

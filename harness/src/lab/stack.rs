@@ -6,6 +6,7 @@ use super::server::{Server, free_port, listens};
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -131,37 +132,29 @@ fn url(port: u16, path: &str) -> String {
     format!("http://127.0.0.1:{port}{path}")
 }
 
-/// The connector as the README has it; `name` is its topics' prefix and its slot's.
-pub(super) fn connector(name: &str, database: &str, postgres: u16) -> Value {
-    json!({
-        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
-        "tasks.max": "1",
-        "database.hostname": "127.0.0.1",
-        "database.port": postgres.to_string(),
-        "database.user": "postgres",
-        "database.password": "",
-        "database.dbname": database,
-        "plugin.name": "pgoutput",
-        "publication.autocreate.mode": "filtered",
-        "slot.name": name,
-        "publication.name": format!("dbz_{name}"),
-        "topic.prefix": name,
-        "table.include.list": "public.users,public.conversations,public.conversation_items",
-        "snapshot.mode": "initial",
-        "provide.transaction.metadata": "true",
-        "skipped.operations": "none",
-        "key.converter": "org.apache.kafka.connect.json.JsonConverter",
-        "key.converter.schemas.enable": "false",
-        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-        "value.converter.schemas.enable": "false",
-        "value.converter.replace.null.with.default": "false",
-        "topic.creation.default.partitions": "3",
-        "topic.creation.default.replication.factor": "1",
-        "topic.creation.groups": "transactions",
-        "topic.creation.transactions.include": format!("{name}\\.transaction"),
-        "topic.creation.transactions.partitions": "1",
-        "topic.creation.transactions.replication.factor": "1",
-    })
+/// The connector of the README's quick start.
+const EXAMPLE: &str = include_str!("../../../examples/connector.json");
+
+/// The example's connector, for a database of this lab's; `name` is its topics' prefix and its slot's.
+pub(super) fn connector(name: &str, database: &str, postgres: u16) -> Result<Value> {
+    let mut connector: BTreeMap<String, Value> = serde_json::from_str(EXAMPLE).context("examples/connector.json")?;
+    let port = postgres.to_string();
+    for (setting, value) in [
+        ("database.port", &*port),
+        ("database.user", "postgres"),
+        ("database.password", ""),
+        ("database.dbname", database),
+        ("topic.prefix", name),
+        ("slot.name", name),
+        ("publication.name", &format!("dbz_{name}")),
+        ("table.include.list", "public.users,public.conversations,public.conversation_items"),
+        ("topic.creation.transactions.include", &format!("{name}\\.transaction")),
+    ] {
+        connector.insert(setting.to_owned(), json!(value));
+    }
+    // Who needs a table for signals names it.
+    connector.remove("signal.data.collection");
+    Ok(json!(connector))
 }
 
 fn broker_properties(dir: &Path, broker: u16, controller: u16, others: &Listeners) -> String {
