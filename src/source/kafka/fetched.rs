@@ -192,6 +192,9 @@ impl Message {
     }
 
     pub(super) fn topic(&self) -> &str {
+        if self.get().rkt.is_null() {
+            return "";
+        }
         // SAFETY: a message holds its topic, whose name is a string that ends with a zero. The client takes UTF-8 alone.
         unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(self.get().rkt)) }.to_str().unwrap_or_default()
     }

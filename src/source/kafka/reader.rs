@@ -413,7 +413,8 @@ impl Reading<'_> {
         code: Code,
         words: String,
     ) -> Result<(), KafkaError> {
-        let Some(partition) = partition else { return Ok(()) };
+        // Nothing else is forwarded to where it came from.
+        let Some(partition) = partition else { return Err(KafkaError::Client(words)) };
         let topic = self.reader.catalog.topic_name(partition.table).to_owned();
         match trouble_of_partition(code) {
             Trouble::Denied => Err(KafkaError::Denied { reason: format!("topic {topic}: {words}") }),
