@@ -15,7 +15,7 @@ use crate::queue::{Bound, queue};
 use crate::render::Plan;
 use crate::report::Report;
 use crate::sink::drive::{Driven, drive};
-use crate::sink::{Ack, ForEach, Identity, Sink, SinkError, Touch};
+use crate::sink::{ForEach, Identity, Sink, SinkError, Touch};
 use crate::source::catalog::Catalog;
 use crate::source::feed;
 use crate::source::input::Input;
@@ -252,8 +252,7 @@ impl<V: View> Engine<V> {
                 Err(error)
             }
             None => {
-                sink.finish()?;
-                status.given.acknowledged(Ack::Durable);
+                status.given.acknowledged(sink.finish()?);
                 let report = report(status, driven, &spill, started);
                 log_end(&report);
                 Ok(report)

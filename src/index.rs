@@ -24,7 +24,7 @@ mod snapshot;
 mod unlocked;
 
 pub use dump::Dump;
-pub use error::{Difference, IndexError};
+pub use error::IndexError;
 pub use snapshot::{Found, Hit, Hits, IndexStats, Snapshot, Stored};
 
 use error::failed;

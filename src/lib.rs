@@ -75,11 +75,16 @@ pub use dead_letter::OnBadRecord;
 pub use engine::{Alignment, Engine, EngineOptions, Log, NotReached, Progress, Run, RunHandle};
 pub use envelope::{BadReason, BadRecord};
 pub use error::Error;
-pub use index::{Difference, Dump, Found, Hit, Hits, Index, IndexError, IndexStats, Snapshot, Stored};
+pub use index::{Dump, Found, Hit, Hits, Index, IndexError, IndexStats, Snapshot, Stored};
 pub use report::{Inexact, InexactCause, Report};
 pub use sink::{
-    Ack, Action, Batch, ChangeLines, DocumentJson, FinalLines, ForEach, History, Identity, IndexOptions,
+    Ack, Action, Batch, ChangeLines, Difference, DocumentJson, FinalLines, ForEach, History, Identity, IndexOptions,
     LatestSnapshot, NullSink, Sink, SinkError, TantivySink, Touch,
+};
+#[cfg(feature = "elasticsearch")]
+pub use sink::{
+    ClientCertificate, Credentials, ElasticsearchError, ElasticsearchOptions, ElasticsearchSink, ElasticsearchStatus,
+    OnBadDocument,
 };
 pub use source::Location;
 #[cfg(feature = "kafka")]

@@ -2,6 +2,8 @@
 
 pub(crate) mod batch;
 pub(crate) mod drive;
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
 mod for_each;
 mod identity;
 mod json;
@@ -9,8 +11,14 @@ mod jsonl;
 mod null;
 mod tantivy;
 
+#[cfg(feature = "elasticsearch")]
+pub use elasticsearch::{
+    ClientCertificate, Credentials, ElasticsearchError, ElasticsearchOptions, ElasticsearchSink, ElasticsearchStatus,
+    OnBadDocument,
+};
 pub use for_each::ForEach;
-pub use identity::Identity;
+pub(crate) use identity::KeptIdentity;
+pub use identity::{Difference, Identity};
 pub use json::DocumentJson;
 pub use jsonl::{ChangeLines, FinalLines};
 pub use null::NullSink;
@@ -80,8 +88,10 @@ pub enum History {
 pub enum Ack {
     /// The sink has it, and may lose it.
     Accepted,
-    /// It survives whatever the sink promises to survive.
+    /// All that the sink was given survives whatever the sink promises to survive.
     Durable,
+    /// What lies below this time survives; the rest, the sink may lose. Of a sink that writes while it is given more.
+    DurableBelow(Time),
 }
 
 /// A sink could not take a batch.
@@ -94,6 +104,10 @@ pub enum SinkError {
     /// See [`IndexError`].
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// See [`ElasticsearchError`].
+    #[cfg(feature = "elasticsearch")]
+    #[error(transparent)]
+    Elasticsearch(#[from] ElasticsearchError),
     /// What a sink of one's own says.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
@@ -132,7 +146,7 @@ impl Touch {
 /// caller asserts it.
 ///
 /// A sink may keep batches back, to write several at once. Then it names a [`Sink::deadline`], and the caller, which is
-/// otherwise asleep until the next batch, calls [`Sink::flush`] when it has come.
+/// otherwise asleep until the next batch, calls [`Sink::due`] when it has come.
 pub trait Sink {
     /// How much of what happened inside a batch `apply` is given.
     fn history(&self) -> History;
@@ -158,14 +172,23 @@ pub trait Sink {
     /// The run ends; nothing of a later batch is given.
     fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError>;
 
-    /// When the sink wants [`Sink::flush`] to be called, if no limit of its own comes first. `None`, the default: not at
+    /// When the sink wants [`Sink::due`] to be called, if no limit of its own comes first. `None`, the default: not at
     /// all. Asked after each call.
     fn deadline(&self) -> Option<Instant> {
         None
     }
 
-    /// Makes safe what was accepted. Called once the deadline has passed, before any further batch; and when the run ends
-    /// by an error that is not the sink's, since what was accepted before is exact.
+    /// The deadline has passed: called before any further batch. A sink that keeps batches back makes them safe, which is the
+    /// default; one that writes them beside the caller says how far it has come.
+    ///
+    /// # Errors
+    /// As of `apply`.
+    fn due(&mut self) -> Result<Ack, SinkError> {
+        self.flush()
+    }
+
+    /// Makes safe what was accepted. Called when the run ends by an error that is not the sink's, since what was accepted
+    /// before is exact.
     ///
     /// # Errors
     /// As of `apply`; what was accepted may be lost.
@@ -173,11 +196,11 @@ pub trait Sink {
         Ok(Ack::Accepted)
     }
 
-    /// No batch follows.
+    /// No batch follows: makes safe what was accepted, as far as it can be.
     ///
     /// # Errors
     /// What was accepted may be lost.
-    fn finish(&mut self) -> Result<(), SinkError> {
-        Ok(())
+    fn finish(&mut self) -> Result<Ack, SinkError> {
+        Ok(Ack::Durable)
     }
 }

@@ -1,7 +1,7 @@
 //! Why an index cannot be read or written, by what the reader must do next.
 
+use crate::sink::Difference;
 use crate::time::Lsn;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// An index cannot be read or written.
@@ -152,24 +152,6 @@ pub enum IndexError {
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-/// In what an index and a run differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The view, an option, the fields or the source.
-    pub what: String,
-    /// What the index has.
-    pub index: String,
-    /// What the run has.
-    pub run: String,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |text: &str| if text.is_empty() { "none".to_owned() } else { format!("`{text}`") };
-        write!(f, "{} is {} in the index and {} in this run", self.what, said(&self.index), said(&self.run))
-    }
 }
 
 fn behind(beginning: Option<Lsn>) -> String {

@@ -1,7 +1,7 @@
 //! What each commit says of itself: of what the index is, up to where, and how many documents there are.
 
-use super::error::{Difference, IndexError};
-use crate::sink::Identity;
+use super::error::IndexError;
+use crate::sink::{Identity, KeptIdentity};
 use crate::time::{Epoch, Lsn, Time};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -13,11 +13,8 @@ const FORMAT: u64 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Payload {
     pub(crate) format: u64,
-    pub(crate) view: String,
-    pub(crate) options: Vec<(String, String)>,
-    /// Each as `name: kind`.
-    pub(crate) fields: Vec<String>,
-    pub(crate) prefix: String,
+    #[serde(flatten)]
+    pub(crate) of: KeptIdentity,
     epoch: u8,
     /// The log that fills it has no initial snapshot and begins behind this END: rows from before it are missing.
     pub(crate) partial_from: Option<u64>,
@@ -39,13 +36,9 @@ struct Head {
 impl Payload {
     /// Of an index that holds nothing yet.
     pub(crate) fn new(identity: &Identity) -> Payload {
-        let fields = identity.schema.fields.iter();
         Payload {
             format: FORMAT,
-            view: identity.view.clone(),
-            options: identity.options.clone(),
-            fields: fields.map(|field| format!("{}: {:?}", field.name, field.kind).to_lowercase()).collect(),
-            prefix: identity.prefix.clone(),
+            of: KeptIdentity::of(identity),
             epoch: Epoch::default().0,
             partial_from: None,
             lsn: None,
@@ -97,31 +90,7 @@ impl Payload {
 
     /// Refuses a run of something else, and says in what it differs.
     pub(crate) fn check(&self, dir: &Path, identity: &Identity) -> Result<(), IndexError> {
-        let run = Payload::new(identity);
-        let mut differences = Vec::new();
-        let mut compare = |what: String, index: &str, run: &str| {
-            if index != run {
-                differences.push(Difference { what, index: index.to_owned(), run: run.to_owned() });
-            }
-        };
-        compare("the view".to_owned(), &self.view, &run.view);
-        compare("the source's prefix".to_owned(), &self.prefix, &run.prefix);
-        let value = |options: &[(String, String)], name: &str| {
-            options.iter().find(|(option, _)| option == name).map_or(String::new(), |(_, value)| value.clone())
-        };
-        let mut names: Vec<&String> = self.options.iter().chain(&run.options).map(|(name, _)| name).collect();
-        names.sort();
-        names.dedup();
-        for name in names {
-            compare(format!("the option {name}"), &value(&self.options, name), &value(&run.options, name));
-        }
-        if differences.is_empty() {
-            let what = "the list of fields".to_owned();
-            let (index, run) = (self.fields.join(", "), run.fields.join(", "));
-            if index != run {
-                differences.push(Difference { what, index, run });
-            }
-        }
+        let differences = self.of.differences(identity);
         if differences.is_empty() { Ok(()) } else { Err(IndexError::Identity { dir: dir.to_owned(), differences }) }
     }
 }

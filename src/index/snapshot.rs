@@ -131,7 +131,7 @@ impl Snapshot {
     /// Whether its documents are those of one commit, the one at [`Snapshot::lsn`]: not so where each row was shown by
     /// itself ([`Alignment::None`](crate::Alignment::None)).
     pub fn is_aligned(&self) -> bool {
-        Identity::aligned(&self.payload.options)
+        Identity::aligned(&self.payload.of.options)
     }
 
     /// Everything below this time is in.
@@ -214,9 +214,9 @@ impl Snapshot {
         let segments = self.searcher.segment_readers();
         let space = self.searcher.space_usage().map_err(|error| failed(&self.dir, error.into()))?;
         Ok(IndexStats {
-            view: self.payload.view.clone(),
-            options: self.payload.options.clone(),
-            prefix: self.payload.prefix.clone(),
+            view: self.payload.of.view.clone(),
+            options: self.payload.of.options.clone(),
+            prefix: self.payload.of.prefix.clone(),
             lsn: self.lsn(),
             partial_from: self.partial_from(),
             unaligned: !self.is_aligned(),

@@ -70,7 +70,7 @@ fn next<S: Sink + ?Sized>(batches: &Receiver<Batch>, sink: &mut S, to_date: &Giv
                 Err(Empty::Nothing) => {}
             }
         }
-        to_date.acknowledged(sink.flush()?);
+        to_date.acknowledged(sink.due()?);
     }
 }
 

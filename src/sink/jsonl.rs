@@ -41,11 +41,12 @@ impl<W: Write> Sink for FinalLines<W> {
         Ok(Ack::Accepted)
     }
 
-    fn finish(&mut self) -> Result<(), SinkError> {
+    fn finish(&mut self) -> Result<Ack, SinkError> {
         for document in self.documents.values() {
             write_line(&mut self.out, &DocumentJson(document))?;
         }
-        self.out.flush().map_err(SinkError::Write)
+        self.out.flush().map_err(SinkError::Write)?;
+        Ok(Ack::Durable)
     }
 }
 

@@ -336,12 +336,12 @@ impl Sink for TantivySink {
     }
 
     /// Commits, lets merges end, and counts.
-    fn finish(&mut self) -> Result<(), SinkError> {
+    fn finish(&mut self) -> Result<Ack, SinkError> {
         self.commit()?;
         if let Some(writer) = self.opened.as_mut().and_then(|opened| opened.writer.take()) {
             writer.wait_merging_threads().map_err(|error| failed(self.folder.path(), error))?;
             self.count()?;
         }
-        Ok(())
+        Ok(Ack::Durable)
     }
 }

@@ -35,8 +35,12 @@ impl Given {
 
     /// What the sink has is as safe as `ack` says.
     pub(crate) fn acknowledged(&self, ack: Ack) {
-        if ack == Ack::Durable {
-            self.change(|frontiers| frontiers.durable = frontiers.accepted);
+        match ack {
+            Ack::Accepted => {}
+            Ack::Durable => self.change(|frontiers| frontiers.durable = frontiers.accepted),
+            Ack::DurableBelow(upper) => {
+                self.change(|frontiers| frontiers.durable = frontiers.durable.max(upper.min(frontiers.accepted)));
+            }
         }
     }
 

@@ -13,6 +13,8 @@ mod bounded;
 mod captures;
 mod command_line;
 mod config;
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
 mod embedded;
 mod failures;
 mod follow;

@@ -1,6 +1,10 @@
 //! What the tests share: a sink that remembers, a view that mirrors its tables, digests.
 
+#[cfg(feature = "elasticsearch")]
+pub mod http;
 pub mod mirror;
+#[cfg(feature = "elasticsearch")]
+pub mod search_server;
 
 use deltaic::dataflows::{DocumentId, Value};
 use deltaic::{Ack, Action, Batch, Document, History, Sink, SinkError, Time};

@@ -1,0 +1,176 @@
+//! What waits to be sent, and how far it has come: pure, without threads.
+//!
+//! ```text
+//!   batches ──by id──> lane 0: ▒▒▒▒▒|░░░░     ──> one bulk on its way
+//!                      lane 1: ▒▒▒|░░         ──> one bulk on its way
+//!                      ...          ↑
+//!                              attempted: the progress document announces what lies below, and so it may be sent
+//! ```
+//!
+//! A document always goes by the same lane, and a lane has one bulk on its way: so no two operations of one document are on
+//! their way at once, and what came later is sent later.
+//!
+//! Everything below the *frontier* is in the index: the frontier is the least `lower` of the batches of which something waits or
+//! is on its way.
+
+use super::bulk::Operation;
+use crate::sink::Touch;
+use crate::time::Time;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+
+/// What waits, and what is on its way.
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    by_id: RandomState,
+    /// Bytes of all that waits or is on its way.
+    bytes: usize,
+    /// What lies below was given.
+    accepted: Time,
+    /// What lies below may be sent.
+    attempted: Time,
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Waiting>,
+    /// Of what is on its way: the least `lower` of its batches, and its bytes.
+    on_its_way: Option<(Time, usize)>,
+}
+
+struct Waiting {
+    operation: Operation,
+    /// The `lower` of its batch.
+    lower: Time,
+}
+
+/// The most that goes into one bulk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BulkMax {
+    pub(super) documents: usize,
+    pub(super) bytes: usize,
+}
+
+/// What a lane could send now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// Nothing waits, or something is on its way already.
+    Nothing,
+    /// What waits was not announced.
+    Unannounced,
+    /// Some, and more may come.
+    Some,
+    /// As much as goes into a bulk.
+    Full,
+}
+
+impl Lanes {
+    /// So many, which go on where everything below `durable` is in the index.
+    pub(super) fn new(lanes: usize, durable: Time) -> Lanes {
+        let lanes = (0..lanes.max(1)).map(|_| Lane::default()).collect();
+        Lanes { lanes, by_id: RandomState::new(), bytes: 0, accepted: durable, attempted: 0 }
+    }
+
+    pub(super) fn accepted(&self) -> Time {
+        self.accepted
+    }
+
+    pub(super) fn attempted(&self) -> Time {
+        self.attempted
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes a batch.
+    pub(super) fn accept(&mut self, lower: Time, upper: Time, touched: Vec<Touch>) {
+        for touch in touched {
+            let operation = Operation::of(touch);
+            self.bytes += operation.bytes();
+            let lane = self.by_id.hash_one(&operation.id) as usize % self.lanes.len();
+            if let Some(lane) = self.lanes.get_mut(lane) {
+                lane.waiting.push_back(Waiting { operation, lower });
+            }
+        }
+        self.accepted = upper;
+    }
+
+    /// The progress document announces everything below this time.
+    pub(super) fn announce(&mut self, attempted: Time) {
+        self.attempted = self.attempted.max(attempted);
+    }
+
+    pub(super) fn ready(&self, lane: usize, max: BulkMax) -> Ready {
+        let Some(lane) = self.lanes.get(lane).filter(|lane| lane.on_its_way.is_none()) else { return Ready::Nothing };
+        let mut bytes = 0;
+        for (documents, waiting) in lane.waiting.iter().enumerate() {
+            if waiting.operation.time >= self.attempted {
+                return if documents == 0 { Ready::Unannounced } else { Ready::Some };
+            }
+            bytes += waiting.operation.bytes();
+            if documents + 1 >= max.documents || bytes >= max.bytes {
+                return Ready::Full;
+            }
+        }
+        if lane.waiting.is_empty() { Ready::Nothing } else { Ready::Some }
+    }
+
+    /// Whether some lane would go on, were more announced.
+    pub(super) fn wants_more(&self, max: BulkMax) -> bool {
+        (0..self.lanes.len()).any(|lane| self.ready(lane, max) == Ready::Unannounced)
+    }
+
+    /// Takes a bulk from a lane: each document once, in its latest state.
+    pub(super) fn take(&mut self, lane: usize, max: BulkMax) -> Vec<Operation> {
+        let attempted = self.attempted;
+        let Some(lane) = self.lanes.get_mut(lane) else { return Vec::new() };
+        let mut operations: Vec<Operation> = Vec::new();
+        let mut at = HashMap::new();
+        let (mut taken, mut bytes) = (0, 0);
+        let mut lower = None;
+        while let Some(waiting) = lane.waiting.front() {
+            let more = waiting.operation.bytes();
+            let is_full = operations.len() >= max.documents || bytes + more > max.bytes;
+            if waiting.operation.time >= attempted || (!operations.is_empty() && is_full) {
+                break;
+            }
+            let Some(Waiting { operation, lower: of_batch }) = lane.waiting.pop_front() else { break };
+            lower.get_or_insert(of_batch);
+            taken += more;
+            let known = at.get(&operation.id).and_then(|at: &usize| operations.get_mut(*at));
+            match known {
+                Some(known) => {
+                    bytes = bytes + more - known.bytes();
+                    *known = operation;
+                }
+                None => {
+                    bytes += more;
+                    at.insert(operation.id.clone(), operations.len());
+                    operations.push(operation);
+                }
+            }
+        }
+        lane.on_its_way = lower.map(|lower| (lower, taken));
+        operations
+    }
+
+    /// What is on its way from a lane has arrived.
+    pub(super) fn arrived(&mut self, lane: usize) {
+        if let Some((_, bytes)) = self.lanes.get_mut(lane).and_then(|lane| lane.on_its_way.take()) {
+            self.bytes -= bytes;
+        }
+    }
+
+    /// Everything below this time is in the index.
+    pub(super) fn frontier(&self) -> Time {
+        let lowers = self.lanes.iter().filter_map(|lane| {
+            // What is on its way came first.
+            lane.on_its_way.map(|(lower, _)| lower).or_else(|| lane.waiting.front().map(|waiting| waiting.lower))
+        });
+        lowers.min().unwrap_or(self.accepted)
+    }
+}
+
+#[cfg(test)]
+mod tests;

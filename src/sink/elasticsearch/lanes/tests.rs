@@ -1,0 +1,80 @@
+//! What is sent when, and how far everything is in.
+
+use super::*;
+use crate::sink::Action;
+use dataflows::DocumentId;
+
+const MAX: BulkMax = BulkMax { documents: 3, bytes: 1_000_000 };
+
+fn touch(time: Time, id: &str) -> Touch {
+    Touch { time, id: DocumentId(id.into()), action: Action::Delete }
+}
+
+fn ids(operations: &[Operation]) -> Vec<(&str, Time)> {
+    operations.iter().map(|operation| (&*operation.id.0, operation.time)).collect()
+}
+
+#[test]
+fn nothing_is_sent_before_it_is_announced() {
+    let mut lanes = Lanes::new(1, 5);
+    assert_eq!((lanes.ready(0, MAX), lanes.frontier()), (Ready::Nothing, 5));
+    lanes.accept(5, 11, vec![touch(10, "a")]);
+    assert_eq!((lanes.ready(0, MAX), lanes.frontier()), (Ready::Unannounced, 5));
+    assert!(lanes.wants_more(MAX));
+    lanes.announce(11);
+    assert_eq!(lanes.ready(0, MAX), Ready::Some);
+    lanes.accept(11, 21, vec![touch(20, "b")]);
+    assert!(!lanes.wants_more(MAX), "there is something to do");
+    assert_eq!(ids(&lanes.take(0, MAX)), [("a", 10)]);
+    assert_eq!((lanes.ready(0, MAX), lanes.frontier()), (Ready::Nothing, 5));
+    lanes.arrived(0);
+    assert_eq!((lanes.ready(0, MAX), lanes.frontier()), (Ready::Unannounced, 11));
+    lanes.announce(21);
+    assert_eq!(ids(&lanes.take(0, MAX)), [("b", 20)]);
+    lanes.arrived(0);
+    assert_eq!((lanes.frontier(), lanes.bytes()), (21, 0));
+}
+
+#[test]
+fn a_bulk_has_each_document_once_in_its_latest_state() {
+    let mut lanes = Lanes::new(1, 0);
+    lanes.accept(0, 11, vec![touch(9, "a"), touch(10, "b")]);
+    lanes.accept(11, 21, vec![touch(20, "a"), touch(15, "c"), touch(16, "d")]);
+    lanes.announce(21);
+    assert_eq!(lanes.ready(0, MAX), Ready::Full);
+    assert_eq!(ids(&lanes.take(0, MAX)), [("a", 20), ("b", 10), ("c", 15)]);
+    assert_eq!(lanes.frontier(), 0, "the oldest batch counts");
+    lanes.arrived(0);
+    assert_eq!(lanes.frontier(), 11);
+    assert_eq!(ids(&lanes.take(0, MAX)), [("d", 16)]);
+    lanes.arrived(0);
+    assert_eq!((lanes.frontier(), lanes.bytes()), (21, 0));
+}
+
+#[test]
+fn a_bulk_is_no_larger_than_it_may_be_unless_it_is_one_document() {
+    let mut lanes = Lanes::new(1, 0);
+    lanes.accept(0, 11, vec![touch(10, &"a".repeat(300)), touch(10, "b"), touch(10, "c")]);
+    lanes.announce(11);
+    let max = BulkMax { documents: 10, bytes: 250 };
+    assert_eq!(lanes.take(0, max).len(), 1);
+    lanes.arrived(0);
+    assert_eq!(ids(&lanes.take(0, max)), [("b", 10), ("c", 10)]);
+}
+
+#[test]
+fn a_document_goes_by_one_lane() {
+    let mut lanes = Lanes::new(4, 0);
+    for time in 1..40 {
+        lanes.accept(time, time + 1, vec![touch(time, &format!("id {}", time % 7))]);
+    }
+    lanes.announce(40);
+    let max = BulkMax { documents: 100, bytes: 1_000_000 };
+    let bulks: Vec<Vec<Operation>> = (0..4).map(|lane| lanes.take(lane, max)).collect();
+    let mut sent: Vec<_> = bulks.iter().flat_map(|bulk| ids(bulk)).collect();
+    sent.sort_unstable();
+    assert_eq!(sent.len(), 7, "{sent:?}");
+    assert!(sent.iter().all(|(_, time)| *time > 32), "the latest states: {sent:?}");
+    (0..4).for_each(|lane| lanes.arrived(lane));
+    assert_eq!((lanes.frontier(), lanes.bytes()), (40, 0));
+}

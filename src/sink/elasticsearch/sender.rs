@@ -1,0 +1,213 @@
+//! The thread of a lane: takes bulks, and sends each until the index has all of it.
+
+use super::answer::{self, Again, Item, Whole};
+use super::bulk::{self, Operation};
+use super::client::{NDJSON, NoAnswer};
+use super::dead_letter::DeadLetters;
+use super::error::ElasticsearchError;
+use super::lanes::{BulkMax, Ready};
+use super::outbox::Outbox;
+use super::patience::Backoff;
+use super::server::Server;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{debug, warn};
+use ureq::http::Method;
+
+/// The longest sleep of a thread that is woken when there is something to do.
+const SLEEP: Duration = Duration::from_secs(60);
+/// A warning about the same trouble comes no more often than this.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+/// What of an answer is wanted: errors are whole, since it matters what they say.
+const WANTED: &str = "filter_path=error,status,items.*._id,items.*.status,items.*.error";
+
+pub(super) struct Sender {
+    pub(super) lane: usize,
+    pub(super) index: String,
+    pub(super) server: Server,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) dead_letters: Arc<DeadLetters>,
+    pub(super) warned: Option<Instant>,
+}
+
+/// What a try left to do.
+enum Left {
+    /// These once more, after a pause.
+    Again(Vec<Operation>, Again),
+    /// These in two halves: nothing of them was applied.
+    Halves(Vec<Operation>, String),
+    /// Perhaps these were too much at once: after a pause, in two halves if there are two.
+    PerhapsHalves(Vec<Operation>, Again),
+}
+
+impl Sender {
+    /// Sends until it is over.
+    pub(super) fn run(mut self) {
+        while let Some(operations) = self.next() {
+            let sent = self.deliver(operations);
+            let lane = self.lane;
+            self.outbox.change(|state| match sent {
+                Ok(true) => {
+                    state.lanes.arrived(lane);
+                    state.went_well();
+                }
+                // It is over.
+                Ok(false) => {}
+                Err(error) => state.fail(error),
+            });
+        }
+    }
+
+    /// The next bulk, once there is one; `None` if it is over.
+    fn next(&self) -> Option<Vec<Operation>> {
+        let linger = Duration::from_millis(self.server.options.linger_ms);
+        let max = bulk_max(&self.server);
+        let mut since = None;
+        let mut state = self.outbox.lock();
+        while !state.is_over() {
+            let ready = state.lanes.ready(self.lane, max);
+            let left = match ready {
+                Ready::Nothing | Ready::Unannounced => {
+                    since = None;
+                    SLEEP
+                }
+                Ready::Full => Duration::ZERO,
+                Ready::Some => linger.saturating_sub(since.get_or_insert_with(Instant::now).elapsed()),
+            };
+            if left.is_zero() || (ready == Ready::Some && state.hurry) {
+                return Some(state.lanes.take(self.lane, max));
+            }
+            state = self.outbox.wait(state, left);
+        }
+        None
+    }
+
+    /// Sends until the index has all of it; false if it is over before.
+    fn deliver(&mut self, operations: Vec<Operation>) -> Result<bool, ElasticsearchError> {
+        let mut backoff = Backoff::new(&self.server.options);
+        let mut parts = vec![operations];
+        while let Some(part) = parts.pop() {
+            if self.outbox.lock().is_over() {
+                return Ok(false);
+            }
+            let count = part.len();
+            match self.send(part)? {
+                None => backoff.reset(),
+                Some(Left::Halves(part, reason)) => self.halve(part, reason, &mut parts)?,
+                Some(Left::PerhapsHalves(part, again)) => {
+                    self.wait(&mut backoff, &again, count)?;
+                    if part.len() > 1 {
+                        self.halve(part, again.reason, &mut parts)?;
+                    } else {
+                        parts.push(part);
+                    }
+                }
+                Some(Left::Again(part, again)) => {
+                    if part.len() < count {
+                        backoff.reset();
+                    }
+                    self.wait(&mut backoff, &again, part.len())?;
+                    parts.push(part);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// One try.
+    fn send(&mut self, operations: Vec<Operation>) -> Result<Option<Left>, ElasticsearchError> {
+        let path = format!("/{}/_bulk?{WANTED}", self.index);
+        let begun = Instant::now();
+        let sent = self.server.client.ask(&Method::POST, &path, Some((NDJSON, &bulk::body(&operations))));
+        self.outbox.lock().counts.bulks += 1;
+        let response = match sent {
+            Ok(response) => response,
+            Err(NoAnswer { reason, perhaps_too_large }) => {
+                let again = Again { busy: false, reason };
+                let left = if perhaps_too_large { Left::PerhapsHalves } else { Left::Again };
+                return Ok(Some(left(operations, again)));
+            }
+        };
+        let documents = operations.len();
+        debug!(
+            lane = self.lane,
+            documents,
+            status = response.status,
+            milliseconds = begun.elapsed().as_millis() as u64,
+            "bulk answered"
+        );
+        match answer::bulk(&response, &operations) {
+            Whole::Items(items) => self.sort_out(operations, items),
+            Whole::TooLarge(reason) | Whole::Malformed(reason) => Ok(Some(Left::Halves(operations, reason))),
+            // For all that is on its way, or for the memory that a bulk may take.
+            Whole::Again(again) if response.status == 429 => Ok(Some(Left::PerhapsHalves(operations, again))),
+            Whole::Again(again) => Ok(Some(Left::Again(operations, again))),
+            Whole::Refused(refusal) => Err(self.server.refused("send documents", refusal)),
+        }
+    }
+
+    /// What is left of a bulk that was answered document by document.
+    fn sort_out(&self, operations: Vec<Operation>, items: Vec<Item>) -> Result<Option<Left>, ElasticsearchError> {
+        let mut counts = self.outbox.lock().counts;
+        let mut left = Vec::new();
+        let mut why = None;
+        for (operation, item) in operations.into_iter().zip(items) {
+            match item {
+                Item::Done => counts.operations += 1,
+                Item::Newer => counts.newer += 1,
+                Item::Again(again) => {
+                    counts.again += 1;
+                    why.get_or_insert(again);
+                    left.push(operation);
+                }
+                Item::Bad(reason) => {
+                    self.dead_letters.take(&operation, reason)?;
+                    counts.bad += 1;
+                }
+                Item::Refused(refusal) => return Err(self.server.refused("send a document", refusal)),
+            }
+        }
+        self.outbox.lock().counts = counts;
+        Ok(why.map(|again| Left::Again(left, again)))
+    }
+
+    /// The halves of what was refused as a whole; the one that is left is the one that cannot be taken.
+    fn halve(
+        &self,
+        mut part: Vec<Operation>,
+        reason: String,
+        parts: &mut Vec<Vec<Operation>>,
+    ) -> Result<(), ElasticsearchError> {
+        if part.len() > 1 {
+            let second = part.split_off(part.len() / 2);
+            parts.extend([second, part]);
+            return Ok(());
+        }
+        for operation in part {
+            self.dead_letters.take(&operation, reason.clone())?;
+            self.outbox.lock().counts.bad += 1;
+        }
+        Ok(())
+    }
+
+    /// Waits before the next try, or gives up.
+    fn wait(&mut self, backoff: &mut Backoff, again: &Again, documents: usize) -> Result<(), ElasticsearchError> {
+        let tries = backoff.failed(again.busy);
+        if self.server.options.retries_max.is_some_and(|max| tries > max) {
+            let doing = format!("a bulk of {documents} documents");
+            return Err(ElasticsearchError::GaveUp { doing, tries, reason: again.reason.clone() });
+        }
+        let pause = backoff.pause();
+        self.outbox.change(|state| state.waits(&again.reason, again.busy));
+        if self.warned.is_none_or(|warned| warned.elapsed() > WARN_EVERY) {
+            self.warned = Some(Instant::now());
+            warn!(lane = self.lane, documents, reason = again.reason, "documents are sent again");
+        }
+        self.outbox.pause(pause);
+        Ok(())
+    }
+}
+
+pub(super) fn bulk_max(server: &Server) -> BulkMax {
+    BulkMax { documents: server.options.bulk_documents_max.max(1), bytes: server.options.bulk_bytes_max }
+}
