@@ -13,6 +13,7 @@
 //! Read [`table`] first. Mistakes are gathered all along the way and told at once.
 
 pub(crate) mod command;
+mod confluent;
 mod definition;
 mod file;
 mod flags;

@@ -1,9 +1,11 @@
-//! Where the documents of a run go: an embedded index, or JSON lines.
+//! Where the documents of a run go: an embedded index, a search server, or JSON lines.
 
 use super::config::SinkConfig;
 use super::summary::{Shown, Standing};
 use super::{summary, supervise};
 use anyhow::{Context, Result};
+#[cfg(feature = "elasticsearch")]
+use deltaic::ElasticsearchSink;
 use deltaic::dataflows::ConversationSearch;
 use deltaic::{ChangeLines, Engine, FinalLines, Index, Report, TantivySink};
 use std::fs::File;
@@ -21,7 +23,15 @@ pub(super) fn run(engine: Engine<ConversationSearch>, sink: &SinkConfig) -> Resu
             drop(sink);
             let stats = Index::open(&config.path)?.snapshot().stats()?;
             let standing = Standing::of(stats.partial_from.is_some(), stats.unaligned);
-            (report, Shown { lsn: stats.lsn, standing, documents: stats.documents, steps: stats.steps })
+            let (documents, steps) = (stats.documents, stats.steps);
+            (report, Shown { lsn: stats.lsn, standing, documents, steps, notes: Vec::new() })
+        }
+        #[cfg(feature = "elasticsearch")]
+        SinkConfig::Elasticsearch(config) => {
+            let mut sink = ElasticsearchSink::new(config.read()?)?;
+            let report = supervise::watched(&handle, || engine.run(&mut sink))?;
+            let shown = Shown::on_server(&sink.status(), &report);
+            (report, shown)
         }
         SinkConfig::JsonLines { path, changes } => {
             let out: Box<dyn Write + Send> = match path {

@@ -17,6 +17,9 @@ pub(super) enum Standing {
     Partial,
     /// Of whatever rows there were: each was shown by itself.
     Unaligned,
+    /// Each of some commit from the one on to this one.
+    #[cfg_attr(not(feature = "elasticsearch"), expect(dead_code, reason = "only a server has such"))]
+    Between(Lsn),
 }
 
 impl Standing {
@@ -37,6 +40,8 @@ pub(super) struct Shown {
     pub(super) documents: u64,
     /// How many are at each step.
     pub(super) steps: BTreeMap<String, u64>,
+    /// What else there is to say of where they are.
+    pub(super) notes: Vec<String>,
 }
 
 impl Shown {
@@ -49,7 +54,31 @@ impl Shown {
             }
         }
         let standing = Standing::of(report.partial_base, report.unaligned_at.is_some());
-        Shown { lsn: report.exact_at.or(report.unaligned_at), standing, documents: documents.len() as u64, steps }
+        let lsn = report.exact_at.or(report.unaligned_at);
+        Shown { lsn, standing, documents: documents.len() as u64, steps, notes: Vec::new() }
+    }
+
+    /// The documents on a search server.
+    #[cfg(feature = "elasticsearch")]
+    pub(super) fn on_server(status: &deltaic::ElasticsearchStatus, report: &Report) -> Shown {
+        let standing = match status.attempted {
+            Some(attempted) if status.lsn < Some(attempted) => Standing::Between(attempted),
+            _ => Standing::of(report.partial_base, false),
+        };
+        let mut notes = vec![format!("index         {}", status.index)];
+        if status.bulks > 0 {
+            notes.push(format!(
+                "sent          {} documents in {} bulks ({} again, {} of which the index had a newer state)",
+                status.operations + status.newer,
+                status.bulks,
+                status.again,
+                status.newer
+            ));
+        }
+        if status.bad > 0 {
+            notes.push(format!("refused       {} documents: they are in the dead letters", status.bad));
+        }
+        Shown { lsn: status.lsn, standing, documents: status.documents, steps: BTreeMap::new(), notes }
     }
 }
 
@@ -61,6 +90,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
     }
     resumed(out, report)?;
     writeln!(out, "{}", as_of(shown.lsn, shown.standing))?;
+    shown.notes.iter().try_for_each(|note| writeln!(out, "{note}"))?;
     if report.unaligned_at.is_none() {
         transactions(out, report)?;
     }
@@ -120,6 +150,12 @@ pub(super) fn as_of(lsn: Option<Lsn>, standing: Standing) -> String {
             format!("unaligned     at LSN {lsn}: each row was shown by itself (alignment = \"none\")")
         }
         (Some(lsn), Standing::Exact) => format!("exact at LSN  {lsn}"),
+        (lsn, Standing::Between(attempted)) => {
+            let from = lsn.map_or("none".to_owned(), |lsn| lsn.to_string());
+            format!(
+                "between LSN   {from} and {attempted}: each document is of a state from the one to the other; run on to be exact"
+            )
+        }
         (None, _) => "exact at LSN  none: nothing was shown".to_owned(),
     }
 }

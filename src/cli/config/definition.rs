@@ -15,12 +15,22 @@ pub(crate) struct Definition {
     pub(crate) fallback: Fallback,
     /// The option of `deltaic run` that sets it, without its dashes.
     pub(crate) flag: Option<&'static str>,
-    /// The kind of source or sink that has this key, if not all have it.
-    pub(crate) only: Option<&'static str>,
+    /// The kinds of sources or sinks that have this key; none of them where all have it.
+    pub(crate) only: &'static [&'static str],
+    /// What else it may be called.
+    pub(crate) aliases: &'static [Alias],
     /// Its value is shown to nobody: not in an error, not by `deltaic config`, not in a log line.
     pub(crate) secret: bool,
     /// One or two sentences for the help.
     pub(crate) about: &'static str,
+}
+
+/// Another name of a key, as another program has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alias {
+    pub(crate) name: &'static str,
+    /// What its values are in ours, whatever their case.
+    pub(crate) values: &'static [(&'static str, &'static str)],
 }
 
 /// The sections of a file.
@@ -58,6 +68,10 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// The beginning, or a moment, which becomes milliseconds since 1970.
     Start,
+    /// An address, several with commas between, or a list of them.
+    Addresses,
+    /// A text that is shown to nobody. A table with the key `file` alone is what that file holds.
+    Secret,
     /// A text, or what is passed on as text. A table with the key `file` alone is what that file holds, and secret.
     Property,
 }
@@ -102,11 +116,36 @@ impl Section {
     }
 }
 
+impl Definition {
+    /// Whether a source or sink of this kind has it.
+    pub(crate) fn is_of(&self, kind: &str) -> bool {
+        self.only.is_empty() || self.only.contains(&kind)
+    }
+
+    /// Whether it is called so.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias.name == name)
+    }
+
+    /// What a value means that was given under a name: an alias may have words of its own.
+    pub(crate) fn meant<'a>(&self, name: &str, value: &'a str) -> &'a str {
+        let alias = self.aliases.iter().find(|alias| alias.name == name);
+        let values = alias.map_or(&[][..], |alias| alias.values);
+        values.iter().find(|(theirs, _)| value.eq_ignore_ascii_case(theirs)).map_or(value, |(_, ours)| ours)
+    }
+}
+
 impl Kind {
     /// What to call the value of an option on the command line.
     pub(crate) fn value_name(self) -> &'static str {
         match self {
-            Kind::Text | Kind::Texts | Kind::Choice(_) | Kind::Start | Kind::Property => "TEXT",
+            Kind::Text
+            | Kind::Texts
+            | Kind::Choice(_)
+            | Kind::Start
+            | Kind::Property
+            | Kind::Addresses
+            | Kind::Secret => "TEXT",
             Kind::Path | Kind::Paths => "PATH",
             Kind::Boolean => "BOOLEAN",
             Kind::Integer { .. } => "N",
@@ -120,6 +159,8 @@ impl fmt::Display for Kind {
         match self {
             Kind::Text => f.write_str("a text that is not empty"),
             Kind::Texts => f.write_str("a list of texts"),
+            Kind::Addresses => f.write_str("an address, several with commas between, or a list of them"),
+            Kind::Secret => f.write_str("a text that is not empty, or { file = \"PATH\" }"),
             Kind::Path => f.write_str("a path"),
             Kind::Paths => f.write_str("a list of one path or more"),
             Kind::Boolean => f.write_str("true or false"),

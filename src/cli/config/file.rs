@@ -83,9 +83,29 @@ impl Reader<'_> {
         let Some(sinks) = sinks else { return self.no_section("sink", "sections [[sink]]", name, value) };
         for (at, sink) in sinks.iter().enumerate() {
             if let Some(keys) = sink.get_ref().as_table() {
-                self.keys(Home::Sink(at), sink.span().start, keys);
+                self.sink(Home::Sink(at), sink.span().start, keys);
             }
         }
+    }
+
+    /// A sink's keys may have dots in their names.
+    fn sink(&mut self, home: Home, at: usize, keys: &DeTable<'_>) {
+        let mut known: BTreeMap<String, Place> = BTreeMap::new();
+        for property in properties(keys) {
+            match self.schema.key(&home, &property.name) {
+                Ok(key) => {
+                    if let Some(first) = known.insert(key.name.to_string(), self.place(property.at)) {
+                        let rule = format!("is there {first} already, under another of its names");
+                        self.mistake(property.at, Wrong::Rule { key: key.to_string(), rule });
+                        continue;
+                    }
+                    self.given(key, &property.name, property.raw, property.written, property.at);
+                }
+                Err(wrong) => self.mistake(property.at, wrong),
+            }
+        }
+        let place = self.place(at);
+        self.parsed.homes.push((home, place));
     }
 
     fn section(&mut self, home: Home, name: &Name<'_>, value: &Value<'_>) {
@@ -103,7 +123,7 @@ impl Reader<'_> {
                 continue;
             }
             match self.schema.key(&home, name.get_ref()) {
-                Ok(key) => self.given(key, Raw::of(value.get_ref()), value.span(), name.span().start),
+                Ok(key) => self.given(key, name.get_ref(), Raw::of(value.get_ref()), value.span(), name.span().start),
                 Err(wrong) => self.mistake(name.span().start, wrong),
             }
         }
@@ -123,16 +143,17 @@ impl Reader<'_> {
                 self.mistake(property.at, Wrong::Rule { key: key.to_string(), rule });
                 continue;
             }
+            self.given(key, &property.name, property.raw, property.written, property.at);
             known.insert(property.name, place);
-            self.given(key, property.raw, property.written, property.at);
         }
         let place = self.place(name.span().start);
         self.parsed.homes.push((Home::Kafka, place));
     }
 
-    fn given(&mut self, key: Key, raw: Raw, written: Range<usize>, at: usize) {
+    fn given(&mut self, key: Key, spelt: &str, raw: Raw, written: Range<usize>, at: usize) {
         let written = self.text.get(written).unwrap_or_default().to_owned();
-        self.parsed.given.push(Given { key, raw, written, place: self.place(at), folder: self.folder.to_owned() });
+        let (spelt, place, folder) = (spelt.to_owned(), self.place(at), self.folder.to_owned());
+        self.parsed.given.push(Given { key, spelt, raw, written, place, folder });
     }
 
     /// A section's name with something else behind it; not shown, as nobody knows whether it is a secret.

@@ -62,9 +62,12 @@ impl Flags {
             let raw = match definition.kind {
                 Kind::Integer { .. } | Kind::Boolean | Kind::Start => Raw::parse(written).unwrap_or(Raw::Other),
                 Kind::Texts | Kind::Paths => Raw::Texts(vec![written.clone()]),
-                Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property => Raw::Text(written.clone()),
+                Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property | Kind::Addresses | Kind::Secret => {
+                    Raw::Text(written.clone())
+                }
             };
-            Some(Given { key, raw, written: written.clone(), place: Place::Flag(flag), folder: PathBuf::new() })
+            let spelt = key.name.to_string();
+            Some(Given { key, spelt, raw, written: written.clone(), place: Place::Flag(flag), folder: PathBuf::new() })
         })
     }
 }

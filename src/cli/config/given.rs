@@ -9,6 +9,8 @@ use toml::de::{DeTable, DeValue};
 /// A key and the value it was given.
 pub(crate) struct Given {
     pub(crate) key: Key,
+    /// The key's name as it was written: it may have several.
+    pub(crate) spelt: String,
     pub(crate) raw: Raw,
     /// The value as it was written.
     pub(crate) written: String,

@@ -47,9 +47,13 @@ fn key(out: &mut String, definition: &Definition) {
     });
     notes.extend(definition.flag.map(|flag| format!("option: --{flag}")));
     // The heading of properties says what they are for.
-    let only = definition.only.filter(|_| definition.section != Section::Kafka);
+    let only = Some(definition.only).filter(|only| !only.is_empty() && definition.section != Section::Kafka);
     let of = if definition.section == Section::Tables { "source.kind" } else { "kind" };
-    notes.extend(only.map(|kind| format!("only for {of} = \"{kind}\"")));
+    notes.extend(only.map(|kinds| {
+        let quoted: Vec<String> = kinds.iter().map(|kind| format!("\"{kind}\"")).collect();
+        format!("only for {of} = {}", quoted.join(" or "))
+    }));
+    notes.extend(definition.aliases.first().map(|alias| format!("alias: {}", alias.name)));
     notes.extend(definition.secret.then(|| "secret".to_owned()));
     // Writing to a text cannot fail.
     let _ = writeln!(out, "    {}", definition.name);

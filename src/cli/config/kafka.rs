@@ -8,11 +8,17 @@ pub(crate) struct Built {
     pub(crate) kafka: bool,
     /// It has TLS, and what of SASL needs it.
     pub(crate) tls: bool,
+    /// It writes to Elasticsearch and OpenSearch.
+    pub(crate) elasticsearch: bool,
 }
 
 impl Built {
     /// What this one can do.
-    pub(crate) const HERE: Built = Built { kafka: cfg!(feature = "kafka"), tls: cfg!(feature = "tls") };
+    pub(crate) const HERE: Built = Built {
+        kafka: cfg!(feature = "kafka"),
+        tls: cfg!(feature = "tls"),
+        elasticsearch: cfg!(feature = "elasticsearch"),
+    };
 }
 
 /// Whether the value of the property is shown to nobody.

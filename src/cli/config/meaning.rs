@@ -1,8 +1,13 @@
 //! What the settings mean: the typed configuration, and what a run is made of.
 
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod read;
+
+#[cfg(feature = "elasticsearch")]
+pub(crate) use elasticsearch::ElasticsearchConfig;
 
 #[cfg(feature = "kafka")]
 pub(crate) use kafka::KafkaConfig;
@@ -64,6 +69,9 @@ pub(crate) struct TableConfig {
 pub(crate) enum SinkConfig {
     /// An embedded index.
     Tantivy(TantivyConfig),
+    /// A search server.
+    #[cfg(feature = "elasticsearch")]
+    Elasticsearch(Box<ElasticsearchConfig>),
     /// JSON lines.
     JsonLines {
         /// The file, or standard output.

@@ -1,4 +1,4 @@
-//! `[source.kafka]` as a file has it: tables in tables, whose names are the parts of one name.
+//! `[source.kafka]` and `[[sink]]` as a file has them: tables in tables, whose names are the parts of one name.
 //!
 //! ```text
 //!   sasl.username = "ada"            ┐

@@ -6,7 +6,7 @@ use super::kafka;
 use super::mistake::{Mistake, Place, Wrong};
 use super::schema::Home;
 use super::settings::{Setting, Settings};
-use super::table::{BROKERS, DEAD_LETTER, KAFKA, TANTIVY};
+use super::table::{BROKERS, DEAD_LETTER, ELASTICSEARCH, KAFKA, NONE, OPENSEARCH, TANTIVY};
 use super::value::{DASH, Secret, Value};
 use deltaic::dataflows::ConversationSearch;
 use std::collections::BTreeMap;
@@ -176,6 +176,62 @@ impl Rules<'_> {
             {
                 self.broken(place, &format!("{home}.path"), "an index is a folder; \"-\" is standard output");
             }
+            if matches!(self.settings.kind(home), Some(ELASTICSEARCH | OPENSEARCH)) {
+                self.search_server(home);
+            }
+        }
+    }
+
+    fn search_server(&mut self, home: &Home) {
+        let Some(Setting { place, .. }) = self.settings.get(home, "kind") else { return };
+        if !self.settings.schema.built.elasticsearch {
+            self.broken(place, &format!("{home}.kind"), "not in this build: build with the feature `elasticsearch`");
+        }
+        if let Some(Setting { value: Value::Text(alignment), place }) = self.settings.get(&Home::Source, "alignment")
+            && alignment == NONE
+        {
+            let rule = "\"none\" is for an embedded index and for JSON lines: a server's index is continued";
+            self.broken(place, "source.alignment", rule);
+        }
+        for (one, other) in [
+            ("username", "password"),
+            ("password", "username"),
+            ("client_certificate_file", "client_key_file"),
+            ("client_key_file", "client_certificate_file"),
+        ] {
+            self.together(home, one, other);
+        }
+        let who = ["username", "api_key", "bearer_token"];
+        let mut given = who.into_iter().filter_map(|name| Some((name, self.settings.get(home, name)?)));
+        if let (Some((first, _)), Some((second, Setting { place, .. }))) = (given.next(), given.next()) {
+            self.broken(
+                place,
+                &format!("{home}.{second}"),
+                &format!("there is `{home}.{first}`, too; one of them asks"),
+            );
+        }
+        if let Some(Setting { value: Value::Text(text), place }) = self.settings.get(home, "on_bad_document")
+            && text == DEAD_LETTER
+            && !self.settings.is_named(home, "dead_letters")
+        {
+            let needs = format!("`{home}.on_bad_document` = \"{DEAD_LETTER}\"");
+            self.needed(place, &format!("{home}.dead_letters"), needs);
+        }
+        for name in ["dead_letters", "definition", "ca_file", "client_certificate_file", "client_key_file"] {
+            if let Some(Setting { value: Value::Path(path), place }) = self.settings.get(home, name)
+                && path.as_os_str() == DASH
+            {
+                self.broken(place, &format!("{home}.{name}"), "expected a file");
+            }
+        }
+    }
+
+    /// Where the one is, the other must be.
+    fn together(&mut self, home: &Home, one: &str, other: &'static str) {
+        if let Some(Setting { place, .. }) = self.settings.get(home, one)
+            && !self.settings.is_named(home, other)
+        {
+            self.needed(place, &format!("{home}.{other}"), format!("`{home}.{one}`"));
         }
     }
 

@@ -1,5 +1,6 @@
 //! From names, as people write them, to keys: what there is, and what comes nearest to a name that there is not.
 
+use super::confluent;
 use super::definition::{Definition, Kind, Section};
 use super::kafka::{self, Built};
 use super::mistake::Wrong;
@@ -108,7 +109,10 @@ impl Schema {
 
     /// The key called `name` in `home`.
     pub(crate) fn key(&self, home: &Home, name: &str) -> Result<Key, Wrong> {
-        let found = self.of(home.section()).find(|definition| definition.name == name);
+        let found = self.of(home.section()).find(|definition| definition.is_called(name));
+        if let (None, Section::Sink, Some(why)) = (found, home.section(), confluent::no_counterpart(name)) {
+            return Err(Wrong::Rule { key: format!("{home}.{name}"), rule: format!("no such key: {why}") });
+        }
         found.map(|definition| Key::new(home.clone(), definition)).ok_or_else(|| {
             let mut names: Vec<&str> = self.of(home.section()).map(|definition| definition.name).collect();
             names.extend((*home == Home::Source).then_some(KAFKA));

@@ -11,17 +11,17 @@ use std::path::PathBuf;
 /// Reads one `--set`, for a file that has this many sinks. Its paths are relative to the current folder.
 pub(crate) fn parse(schema: &Schema, sinks: usize, text: &str) -> Result<Given, Wrong> {
     let Some((path, value)) = text.split_once('=') else { return Err(no_value(schema, sinks, text)) };
-    let key = key(schema, sinks, path.trim())?;
+    let (key, spelt) = key(schema, sinks, path.trim())?;
     let written = value.trim().to_owned();
     let raw = raw(key.definition.kind, &written);
     let (key, raw) = of_file(schema, key, raw);
-    Ok(Given { key, raw, written, place: Place::Set, folder: PathBuf::new() })
+    Ok(Given { key, spelt, raw, written, place: Place::Set, folder: PathBuf::new() })
 }
 
 /// Shows nothing but a key: the text may be a value whose key was forgotten.
 fn no_value(schema: &Schema, sinks: usize, text: &str) -> Wrong {
     match key(schema, sinks, text.trim()) {
-        Ok(key) => rule(&key.to_string(), format!("no value; write --set {key}=VALUE")),
+        Ok((key, _)) => rule(&key.to_string(), format!("no value; write --set {key}=VALUE")),
         Err(_) => Wrong::Set { rule: "a --set has no `=`; write --set KEY=VALUE".to_owned() },
     }
 }
@@ -29,9 +29,13 @@ fn no_value(schema: &Schema, sinks: usize, text: &str) -> Wrong {
 fn raw(kind: Kind, text: &str) -> Raw {
     let bare = || Raw::Text(text.to_owned());
     match (kind, Raw::parse(text)) {
-        (Kind::Property, Some(file @ Raw::File(_))) => file,
-        (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property, Some(Raw::Text(text))) => Raw::Text(text),
-        (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property, _) => bare(),
+        (Kind::Property | Kind::Secret, Some(file @ Raw::File(_))) => file,
+        (Kind::Addresses, Some(texts @ Raw::Texts(_))) => texts,
+        (
+            Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property | Kind::Secret | Kind::Addresses,
+            Some(Raw::Text(text)),
+        ) => Raw::Text(text),
+        (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Property | Kind::Secret | Kind::Addresses, _) => bare(),
         // One text is a list of one.
         (Kind::Texts | Kind::Paths, Some(Raw::Text(text))) => Raw::Texts(vec![text]),
         (Kind::Texts | Kind::Paths, None) if !text.starts_with('[') => Raw::Texts(vec![text.to_owned()]),
@@ -48,28 +52,37 @@ fn of_file(schema: &Schema, key: Key, raw: Raw) -> (Key, Raw) {
     }
 }
 
-fn key(schema: &Schema, sinks: usize, path: &str) -> Result<Key, Wrong> {
+/// The key, and its name as it is spelt there.
+fn key(schema: &Schema, sinks: usize, path: &str) -> Result<(Key, String), Wrong> {
     let parts: Vec<&str> = path.split('.').map(str::trim).collect();
+    let of = |home: &Home, name: &str| Ok((schema.key(home, name)?, name.to_owned()));
     match parts[..] {
         ["source", KAFKA] => Err(rule(path, "write --set source.kafka.PROPERTY=VALUE".to_owned())),
-        ["source", name] => schema.key(&Home::Source, name),
-        ["source", KAFKA, _, ..] => {
-            let name = parts.iter().skip(2).copied().collect::<Vec<_>>().join(".");
-            Ok(schema.property(name))
+        ["source", name] => of(&Home::Source, name),
+        ["source", KAFKA, ref name @ ..] => {
+            let name = name.join(".");
+            Ok((schema.property(name.clone()), name))
         }
-        ["view", name] => schema.key(&Home::View, name),
-        ["engine", name] => schema.key(&Home::Engine, name),
-        ["tables", table, name] => schema.key(&schema.table(table)?, name),
-        ["sink", name] if sinks <= 1 => schema.key(&Home::Sink(0), name),
-        ["sink", name] => {
-            schema.key(&Home::Sink(0), name)?;
+        ["view", name] => of(&Home::View, name),
+        ["engine", name] => of(&Home::Engine, name),
+        ["tables", table, name] => of(&schema.table(table)?, name),
+        ["sink", at, ref name @ ..] if !name.is_empty() && at.parse::<usize>().is_ok() => {
+            match at.parse::<usize>().unwrap_or(usize::MAX) {
+                at if at < sinks.max(1) => of(&Home::Sink(at), &name.join(".")),
+                at => Err(rule(path, format!("there is no sink {at}; they are counted from 0, and there are {sinks}"))),
+            }
+        }
+        ["sink", at, name] if schema.key(&Home::Sink(0), &format!("{at}.{name}")).is_err() => {
+            Err(rule(path, format!("`{at}` is no sink's number; write `sink.0.{name}`")))
+        }
+        ["sink", ref name @ ..] if !name.is_empty() => {
+            let name = name.join(".");
+            let found = of(&Home::Sink(0), &name)?;
+            if sinks <= 1 {
+                return Ok(found);
+            }
             Err(rule(path, format!("there are {sinks} sinks; say which, as in `sink.0.{name}`")))
         }
-        ["sink", at, name] => match at.parse::<usize>() {
-            Ok(at) if at < sinks.max(1) => schema.key(&Home::Sink(at), name),
-            Ok(_) => Err(rule(path, format!("there is no sink {at}; they are counted from 0, and there are {sinks}"))),
-            Err(_) => Err(rule(path, format!("`{at}` is no sink's number; write `sink.0.{name}`"))),
-        },
         ["source" | "view" | "engine" | "tables" | "sink", ..] => {
             Err(rule(path, "expected SECTION.KEY, source.kafka.PROPERTY, tables.NAME.KEY or sink.N.KEY".to_owned()))
         }

@@ -81,7 +81,7 @@ impl Settings {
                     _ => self.schema.key(home, name),
                 };
                 if let Ok(key) = key
-                    && let Some(only) = key.definition.only.filter(|only| *only != kind)
+                    && let Some(only) = key.definition.only.first().filter(|_| !key.definition.is_of(kind))
                 {
                     let rule = format!("a {what} of kind \"{kind}\" has no such key; one of kind \"{only}\" has");
                     let wrong = Wrong::Rule { key: key.to_string(), rule };
@@ -132,7 +132,7 @@ impl Settings {
 
     /// Whether `home` has the key, being of its kind.
     pub(crate) fn has(&self, home: &Home, definition: &Definition) -> bool {
-        definition.only.is_none_or(|only| self.kind(home) == Some(only))
+        definition.only.is_empty() || self.kind(home).is_some_and(|kind| definition.is_of(kind))
     }
 
     /// What the keys of the section are set to, by name.
@@ -159,7 +159,8 @@ impl Settings {
 pub(crate) fn default(key: Key, written: &'static str) -> Value {
     let raw = Raw::parse(written).unwrap_or(Raw::Other);
     let place = Place::Default;
-    let given = Given { key, raw, written: written.to_owned(), place, folder: PathBuf::new() };
+    let spelt = key.name.to_string();
+    let given = Given { key, spelt, raw, written: written.to_owned(), place, folder: PathBuf::new() };
     let outside = Outside { environment: &|_| None, files: &|_| Err(io::ErrorKind::NotFound.into()) };
     value::read(&given, outside).expect("the table's defaults fit their kinds, as a test checks")
 }

@@ -1,5 +1,7 @@
-//! The configuration from text to meaning. The table of keys is the real one, and one secret key that there is not yet.
+//! The configuration from text to meaning. The table of keys is the real one, and one secret key that every sink has.
 
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
 mod help;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -34,24 +36,25 @@ kind = \"jsonl\"
 path = \"-\"
 ";
 
-/// A secret, as sinks that have a server will need it.
-const PASSWORD: Definition = Definition {
+/// A secret of every kind of sink.
+const PASSPHRASE: Definition = Definition {
     section: Section::Sink,
-    name: "password",
+    name: "passphrase",
     kind: Kind::Text,
     unit: None,
     fallback: Fallback::Unset("none"),
     flag: None,
-    only: None,
+    only: &[],
+    aliases: &[],
     secret: true,
-    about: "The server's password.",
+    about: "The server's passphrase.",
 };
 
 /// Of a build with Kafka and without TLS, whatever this one has.
 fn schema() -> Schema {
-    let definitions: Vec<Definition> = DEFINITIONS.iter().copied().chain([PASSWORD]).collect();
+    let definitions: Vec<Definition> = DEFINITIONS.iter().copied().chain([PASSPHRASE]).collect();
     let tables = ["users", "conversations"].map(str::to_owned).to_vec();
-    Schema { definitions: definitions.leak(), tables, built: Built { kafka: true, tls: false } }
+    Schema { definitions: definitions.leak(), tables, built: Built { kafka: true, tls: false, elasticsearch: true } }
 }
 
 /// What everybody must not see.

@@ -69,9 +69,9 @@ pub(crate) fn read(given: &Given, outside: Outside<'_>) -> Result<Value, Wrong> 
     let definition = given.key.definition;
     let key = given.key.to_string();
     let value = match (definition.kind, &given.raw) {
-        (Kind::Property, Raw::File(path)) => file(path, &given.folder, outside),
+        (Kind::Property | Kind::Secret, Raw::File(path)) => file(path, &given.folder, outside),
         (kind, raw) => fill_in(raw, kind, outside.environment)
-            .and_then(|(raw, filled)| fit(raw, kind, &given.folder).ok_or(Unfit::Kind(filled))),
+            .and_then(|(raw, filled)| fit(meant(given, raw), kind, &given.folder).ok_or(Unfit::Kind(filled))),
     };
     match value {
         Ok(Value::Text(text)) if given.key.is_secret() => Ok(Value::Secret(Secret(text))),
@@ -126,9 +126,21 @@ fn fill_in(raw: &Raw, kind: Kind, environment: Environment<'_>) -> Result<(Raw, 
     }
 }
 
+/// The value in our words: a name that another program has may have words of its own.
+fn meant(given: &Given, raw: Raw) -> Raw {
+    match raw {
+        Raw::Text(text) => Raw::Text(given.key.definition.meant(&given.spelt, &text).to_owned()),
+        other => other,
+    }
+}
+
 fn fit(raw: Raw, kind: Kind, folder: &Path) -> Option<Value> {
     match (kind, raw) {
-        (Kind::Text, Raw::Text(text)) if !text.is_empty() => Some(Value::Text(text)),
+        (Kind::Text | Kind::Secret, Raw::Text(text)) if !text.is_empty() => Some(Value::Text(text)),
+        (Kind::Addresses, Raw::Text(text)) if !text.is_empty() => {
+            Some(Value::Texts(text.split(',').map(|address| address.trim().to_owned()).collect()))
+        }
+        (Kind::Addresses, Raw::Texts(texts)) if !texts.is_empty() => Some(Value::Texts(texts)),
         (Kind::Choice(texts), Raw::Text(text)) if texts.contains(&text.as_str()) => Some(Value::Text(text)),
         (Kind::Texts, Raw::Texts(texts)) => Some(Value::Texts(texts)),
         (Kind::Path, Raw::Text(text)) => path(&text, folder).map(Value::Path),

@@ -3,9 +3,16 @@
 use super::super::schema::Home;
 use super::super::settings::Settings;
 use super::super::table::{DEAD_LETTER, JSONL, LOG, NONE, TANTIVY};
+#[cfg(feature = "elasticsearch")]
+use super::super::value::Secret;
 use super::super::value::{DASH, Value};
 #[cfg(feature = "kafka")]
 use super::{super::table::KAFKA, KafkaConfig};
+#[cfg(feature = "elasticsearch")]
+use super::{
+    super::table::{ELASTICSEARCH, OPENSEARCH},
+    ElasticsearchConfig,
+};
 use super::{Config, EngineConfig, InputConfig, SinkConfig, SourceConfig, TableConfig, TantivyConfig};
 use deltaic::dataflows::{ConversationSearch, ZeroItems};
 use deltaic::{Alignment, IndexOptions, LogInput, Lsn, OnBadRecord};
@@ -90,11 +97,11 @@ fn view_of(view: &Values<'_>) -> ConversationSearch {
 
 impl SinkConfig {
     fn of(sink: &Values<'_>) -> SinkConfig {
-        let path = sink.path("path").expect(SETTLED);
         let count = |name| number(sink.integer(name).expect(SETTLED));
+        let path = || sink.path("path").expect(SETTLED);
         match sink.text("kind").expect(SETTLED).as_str() {
             TANTIVY => SinkConfig::Tantivy(TantivyConfig {
-                path,
+                path: path(),
                 options: IndexOptions {
                     commit_interval_ms: count("commit_interval_ms"),
                     commit_changes_max: count("commit_changes_max") as usize,
@@ -104,10 +111,12 @@ impl SinkConfig {
                 },
             }),
             JSONL => SinkConfig::JsonLines {
-                path: Some(path).filter(|path| path.as_os_str() != DASH),
+                path: Some(path()).filter(|path| path.as_os_str() != DASH),
                 changes: sink.boolean("changes"),
             },
-            other => unreachable!("the table has no kind {other}"),
+            #[cfg(feature = "elasticsearch")]
+            ELASTICSEARCH | OPENSEARCH => SinkConfig::Elasticsearch(Box::new(ElasticsearchConfig::of(sink))),
+            other => unreachable!("the rules let no sink of kind {other} through"),
         }
     }
 }
@@ -131,6 +140,15 @@ impl Values<'_> {
         self.settings.get(&self.home, name).map(|setting| &setting.value)
     }
 
+    /// A text that is shown to nobody.
+    #[cfg(feature = "elasticsearch")]
+    pub(super) fn secret(&self, name: &str) -> Option<Secret> {
+        match self.value(name) {
+            Some(Value::Secret(secret)) => Some(secret.clone()),
+            _ => None,
+        }
+    }
+
     pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.value(name) {
             Some(Value::Text(text)) => Some(text.clone()),
@@ -138,14 +156,14 @@ impl Values<'_> {
         }
     }
 
-    fn texts(&self, name: &str) -> Vec<String> {
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
         match self.value(name) {
             Some(Value::Texts(texts)) => texts.clone(),
             _ => Vec::new(),
         }
     }
 
-    fn path(&self, name: &str) -> Option<PathBuf> {
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         match self.value(name) {
             Some(Value::Path(path)) => Some(path.clone()),
             _ => None,
@@ -159,7 +177,7 @@ impl Values<'_> {
         }
     }
 
-    fn boolean(&self, name: &str) -> bool {
+    pub(super) fn boolean(&self, name: &str) -> bool {
         matches!(self.value(name), Some(Value::Boolean(true)))
     }
 

@@ -52,8 +52,8 @@ fn a_key_is_explained_with_what_it_takes_its_unit_its_default_and_its_option() {
       for kind = \"tantivy\"]
 ",
         "
-    password
-      The server's password.
+    passphrase
+      The server's passphrase.
       [a text that is not empty; default: none; secret]
 ",
         "

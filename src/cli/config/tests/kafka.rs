@@ -75,7 +75,7 @@ topic = \"people\"
     };
     assert_eq!(kafka_of(text, &[]), kafka);
     // Nothing of it is a key's default, so a key that is not read would show.
-    let named = DEFINITIONS.iter().filter(|definition| definition.only == Some(KAFKA) && definition.name != PROPERTY);
+    let named = DEFINITIONS.iter().filter(|definition| definition.only == [KAFKA] && definition.name != PROPERTY);
     assert!(named.into_iter().all(|definition| text.contains(&format!("{} = ", definition.name))));
 }
 
@@ -301,7 +301,7 @@ fn starts_and_topics_that_cannot_be() {
 #[test]
 fn what_a_build_cannot_do() {
     let in_build = |lines: &str, kafka: bool, tls: bool| {
-        let schema = Schema { built: Built { kafka, tls }, ..schema() };
+        let schema = Schema { built: Built { kafka, tls, elasticsearch: true }, ..schema() };
         let mistakes = settle_in(schema, &format!("{LEAST}{lines}\n"), &[], &[]).err();
         mistakes.map(|mistakes| mistakes.to_string())
     };

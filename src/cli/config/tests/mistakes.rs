@@ -109,7 +109,6 @@ fn sections_of_the_wrong_form() {
             &[
                 "`sink` at dir/podium.toml:6: expected sections [[sink]], found a single section",
                 "missing key `sink.0.kind`: dir/podium.toml has no section [[sink]]",
-                "missing key `sink.0.path`: dir/podium.toml has no section [[sink]]",
             ],
         ),
     ]);
