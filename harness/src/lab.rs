@@ -12,6 +12,8 @@ mod broker;
 mod end_to_end;
 mod install;
 mod postgres;
+mod responses;
+pub(crate) mod search_server;
 mod secured;
 mod server;
 mod snapshots;
@@ -22,6 +24,7 @@ mod truth;
 mod workload;
 
 pub use end_to_end::{LabOptions, LabPart, LabSummary, lab};
+pub use responses::{ResponsesOptions, ServerResponses, record};
 pub use secured::SecuredSummary;
 pub use snapshots::SnapshotsSummary;
 pub use speed::{SpeedOptions, SpeedPart, SpeedSummary, speed};

@@ -116,6 +116,18 @@ enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Start each search server, and write down what it answers to many requests.
+    Responses {
+        /// The folder of the files, one for each server.
+        #[arg(long)]
+        out: PathBuf,
+        /// Only servers whose name and version begin so, as `opensearch-2`.
+        #[arg(long, default_value = "")]
+        only: String,
+        /// The folder of all that is installed and written [default: `lab` in the target folder].
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// What `kill` kills.
     #[command(hide = true)]
     IndexChild {
@@ -174,6 +186,12 @@ fn main() -> Result<()> {
             let own = std::env::current_exe()?;
             let dir = dir.unwrap_or_else(|| own.parent().unwrap_or(Path::new(".")).join("../lab"));
             println!("{:#?}", harness::speed(&harness::SpeedOptions { dir, rows, rounds, seconds, share, only })?);
+            Ok(())
+        }
+        Command::Responses { out, only, dir } => {
+            let own = std::env::current_exe()?;
+            let dir = dir.unwrap_or_else(|| own.parent().unwrap_or(Path::new(".")).join("../lab"));
+            println!("{:#?}", harness::record(&harness::ResponsesOptions { dir, out, only })?);
             Ok(())
         }
         Command::IndexChild { log, dir, include, workers, commit_interval_ms, block_bytes } => {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 const KAFKA: &str = "4.3.1";
 const DEBEZIUM: &str = "3.6.3.Final";
-const LOG4J: &str = "2.25.4";
+pub(super) const LOG4J: &str = "2.25.4";
 
 /// Debian's packages, each with a program that it brings.
 const PACKAGES: [(&str, &str); 3] =
@@ -35,28 +35,35 @@ pub(super) fn install(dir: &Path, run: &str) -> Result<(Installed, PathBuf)> {
 }
 
 fn installed(dir: &Path) -> Result<Installed> {
-    packages()?;
+    packages(&PACKAGES)?;
     let jars = dir.join("jars");
     let marker = jars.join(format!("kafka-{KAFKA}-debezium-{DEBEZIUM}"));
     if !marker.exists() {
-        if jars.exists() {
-            fs::remove_dir_all(&jars)?;
-        }
-        fs::create_dir_all(&jars)?;
-        fs::write(dir.join("pom.xml"), pom())?;
-        let mut maven = Command::new("mvn");
-        maven.args(["-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
-        maven.arg(format!("-DoutputDirectory={}", jars.display())).current_dir(dir);
-        let status = maven.status().context("mvn cannot be run")?;
-        ensure!(status.success(), "Maven did not bring the jars: {status}");
+        copy_jars(dir, &pom(&jars_wanted()), &jars)?;
         fs::write(&marker, "")?;
     }
     let class_path = format!("{}/*", jars.display());
     Ok(Installed { class_path, postgres: PathBuf::from("/usr/lib/postgresql/15/bin") })
 }
 
-fn packages() -> Result<()> {
-    let missing = || PACKAGES.iter().filter(|(_, program)| !there(program)).map(|(package, _)| *package);
+/// Has Maven bring into `jars`, which it finds empty, what a project file in `dir` depends on.
+pub(super) fn copy_jars(dir: &Path, pom: &str, jars: &Path) -> Result<()> {
+    if jars.exists() {
+        fs::remove_dir_all(jars)?;
+    }
+    fs::create_dir_all(jars)?;
+    fs::write(dir.join("pom.xml"), pom)?;
+    let mut maven = Command::new("mvn");
+    maven.args(["-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
+    maven.arg(format!("-DoutputDirectory={}", jars.display())).current_dir(dir);
+    let status = maven.status().context("mvn cannot be run")?;
+    ensure!(status.success(), "Maven did not bring the jars: {status}");
+    Ok(())
+}
+
+/// Installs those of Debian's packages whose program is missing.
+pub(super) fn packages(wanted: &[(&str, &str)]) -> Result<()> {
+    let missing = || wanted.iter().filter(|(_, program)| !there(program)).map(|(package, _)| *package);
     let packages: Vec<&str> = missing().collect();
     if packages.is_empty() {
         return Ok(());
@@ -93,19 +100,25 @@ pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn pom() -> String {
-    let jar = |group: &str, name: &str, version: &str| {
+fn jars_wanted() -> Vec<[&'static str; 3]> {
+    let kafka = ["kafka_2.13", "connect-runtime", "connect-json", "kafka-tools"];
+    let mut jars: Vec<_> = kafka.iter().map(|name| ["org.apache.kafka", name, KAFKA]).collect();
+    jars.push(["io.debezium", "debezium-connector-postgres", DEBEZIUM]);
+    jars.push(["org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J]);
+    jars
+}
+
+/// A project file that depends on jars, each said by group, name and version.
+pub(super) fn pom(jars: &[[&str; 3]]) -> String {
+    let jar = |[group, name, version]: &[&str; 3]| {
         format!(
             "<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>\n"
         )
     };
-    let kafka = ["kafka_2.13", "connect-runtime", "connect-json", "kafka-tools"];
-    let jars: String = kafka.iter().map(|name| jar("org.apache.kafka", name, KAFKA)).collect();
-    let debezium = jar("io.debezium", "debezium-connector-postgres", DEBEZIUM);
-    let log4j = jar("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J);
+    let jars: String = jars.iter().map(jar).collect();
     format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n<modelVersion>4.0.0</modelVersion>\n<groupId>deltaic</groupId>\
-         <artifactId>lab</artifactId><version>1</version><packaging>pom</packaging>\n<dependencies>\n{jars}{debezium}{log4j}\
+         <artifactId>lab</artifactId><version>1</version><packaging>pom</packaging>\n<dependencies>\n{jars}\
          </dependencies>\n</project>\n"
     )
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// The prefix of the connector's topics.
 pub(super) const PREFIX: &str = "podium";
 
-const LOG4J: &str = "status = error
+pub(super) const LOG4J: &str = "status = error
 appender.out.type = Console
 appender.out.name = out
 appender.out.layout.type = PatternLayout
