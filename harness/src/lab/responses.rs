@@ -9,6 +9,7 @@
 //! # Notes
 //!
 //! - Requests go one after the other, and later ones build on what earlier ones left: the order in the files matters.
+//! - No `_refresh` is asked of an index whose shard is nowhere: it answers after a minute, 200 and `"successful":0`.
 //! - Times, UUIDs and ports are as they came: recording again changes these lines.
 //! - An answer that no status came with, since the server broke the connection, has `error` in its place.
 

@@ -15,7 +15,7 @@ const THREADS: usize = 24;
 const DOCUMENTS: usize = 8;
 
 /// For how long every kind of refusal is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a bulk was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
