@@ -1,7 +1,7 @@
 //! What real search servers answer, written down: the files that tests of a client take their answers from.
 //!
 //! ```text
-//!   requests*.txt ──> a server that is new ─> restarted, with small limits ─> restarted, with little memory
+//!   requests*.txt ──> a server that is new ─> restarted, with small limits ─> killed, with little memory
 //!                          │ each answer            │ and 413, 429                 │ 429 of another kind
 //!                          └──────> NAME-VERSION.jsonl: a line for each request <──┘
 //! ```
@@ -11,7 +11,7 @@
 //! - Requests go one after the other, and later ones build on what earlier ones left: the order in the files matters.
 //! - No `_refresh` is asked of an index whose shard is nowhere: it answers after a minute, 200 and `"successful":0`.
 //! - Times, UUIDs and ports are as they came: recording again changes these lines.
-//! - An answer that no status came with, since the server broke the connection, has `error` in its place.
+//! - `status` and `body` are null, and `error` says why, where the server broke the connection.
 
 mod overload;
 mod request;
@@ -100,11 +100,11 @@ fn record_one(kind: SearchKind, options: &ResponsesOptions) -> Result<ServerResp
     let server = start(SMALL_LIMITS)?;
     answers.ask(&server, include_str!("responses/requests_after_restart.txt"))?;
     answers.lines.extend(overload(&server.url())?);
-    server.stop()?;
+    server.kill()?;
 
     let server = start(SMALL_MEMORY)?;
-    answers.ask(&server, include_str!("responses/requests_small_memory.txt"))?;
-    server.kill()?;
+    answers.ask(&server, include_str!("responses/requests_after_kill.txt"))?;
+    server.stop()?;
 
     let file = options.out.join(format!("{}.jsonl", kind.label()));
     answers.write(&file)?;
@@ -168,22 +168,21 @@ impl Answer {
     }
 
     fn line(&self, case: &str, request: &Request) -> Value {
+        let (status, content_type, body, error) = match self {
+            Answer::Came { status, content_type, body } => (Some(status), content_type.as_ref(), Some(body), None),
+            Answer::Broken { error } => (None, None, None, Some(error)),
+        };
         let mut line = json!({
             "case": case,
             "method": request.method,
             "path": request.path,
             "request": shortened(&request.body),
+            "status": status,
+            "content_type": content_type,
+            "body": body,
         });
-        match self {
-            Answer::Came { status, content_type, body } => {
-                line["status"] = json!(status);
-                line["content_type"] = json!(content_type);
-                line["body"] = json!(body);
-            }
-            Answer::Broken { error } => {
-                line["status"] = Value::Null;
-                line["error"] = json!(error);
-            }
+        if let (Some(line), Some(error)) = (line.as_object_mut(), error) {
+            line.insert("error".to_owned(), json!(error));
         }
         line
     }

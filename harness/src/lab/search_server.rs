@@ -345,7 +345,8 @@ fn is_healthy(port: u16) -> bool {
         let mut answer = agent.get(&format!("{}/_cluster/health", url(port))).call()?;
         Ok(answer.body_mut().read_json()?)
     };
-    health().is_ok_and(|health| ["yellow", "green"].iter().any(|status| health["status"] == *status))
+    let healthy = |health: Value| health.get("status").is_some_and(|status| status == "yellow" || status == "green");
+    health().is_ok_and(healthy)
 }
 
 #[cfg(test)]

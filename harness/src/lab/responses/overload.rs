@@ -46,7 +46,7 @@ impl Refusal {
         }
         let body: Value = serde_json::from_str(body).ok()?;
         let items = body.get("items")?.as_array()?;
-        match items.iter().filter(|item| item["index"]["status"] == 429).count() {
+        match items.iter().filter(|item| item.pointer("/index/status") == Some(&Value::from(429))).count() {
             0 => None,
             refused if refused == items.len() => Some(Refusal::EveryItem),
             _ => Some(Refusal::SomeItems),

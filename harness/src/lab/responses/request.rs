@@ -99,7 +99,7 @@ mod tests {
         let texts = [
             include_str!("requests.txt"),
             include_str!("requests_after_restart.txt"),
-            include_str!("requests_small_memory.txt"),
+            include_str!("requests_after_kill.txt"),
         ];
         let requests: Vec<Request> = texts.iter().flat_map(|text| parse(text).unwrap()).collect();
         let names: std::collections::BTreeSet<&str> = requests.iter().map(|request| request.case.as_str()).collect();
