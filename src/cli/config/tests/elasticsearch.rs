@@ -145,7 +145,7 @@ fn what_does_not_go_together_is_told() {
         ("path = \"x\"", "a sink of kind \"elasticsearch\" has no such key; one of kind \"tantivy\" has"),
         (
             "batch.size = 1\nbulk_documents_max = 2",
-            "`sink.0.bulk_documents_max` at dir/podium.toml:11: is there dir/podium.toml:10 already, under another of its names",
+            "`sink.0.bulk_documents_max` at dir/podium.toml:11: is there at dir/podium.toml:10 already, under another of its names",
         ),
         (
             "key.ignore = true",
