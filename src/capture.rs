@@ -79,11 +79,11 @@ impl Capture {
         let (over, stopped) = (Arc::clone(&status), Arc::clone(&status));
         let _over = StopOnDrop(&over);
         let tailing = Tailing { settle: None, goes_on: Box::new(move || !stopped.is_stopped()) };
-        let (to_the_end, counters, names) = (!follow, Arc::clone(&status.counters), catalog.clone());
+        let kafka = Kafka { to_the_end: !follow, ..kafka };
+        let (counters, names) = (Arc::clone(&status.counters), catalog.clone());
         // A copy of what there is: whether that is enough is asked by who replays it.
         let (may_be_beheaded, may_be_compacted) = (true, true);
-        let reader =
-            KafkaReader { kafka, prefix, catalog, tailing, status, may_be_beheaded, may_be_compacted, to_the_end };
+        let reader = KafkaReader { kafka, prefix, catalog, tailing, status, may_be_beheaded, may_be_compacted };
         let (mut captured, mut outcome) = (Captured::default(), Ok(()));
         captured.whole = reader.read(&mut |piece| {
             let Piece::Records { records, .. } = piece else { return true };

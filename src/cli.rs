@@ -8,6 +8,7 @@ mod logging;
 mod manual;
 mod output;
 mod progress;
+mod rebuild;
 mod replay;
 mod run;
 mod summary;
@@ -45,6 +46,9 @@ struct Cli {
 enum Command {
     /// Run a configuration: the source that it names, through its view, into its sink.
     Run(run::Run),
+    /// Fill another index from all that a configuration's source holds, beside the one that is read, which it then replaces in
+    /// one step. Broken off, it can be run again.
+    Rebuild(rebuild::Rebuild),
     /// Replay a log of Debezium records (`kcat -C -J` lines; plain, gzip or zstd) and print the documents as JSON lines,
     /// or keep them in an index.
     Replay(replay::Replay),
@@ -85,6 +89,7 @@ pub(crate) fn main() -> ExitCode {
 fn run_command(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Run(run) => run.run(),
+        Command::Rebuild(rebuild) => rebuild.run(),
         Command::Replay(replay) => replay.run(),
         #[cfg(feature = "kafka")]
         Command::Capture(capture) => capture.run(),

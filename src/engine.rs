@@ -345,7 +345,6 @@ impl Reads {
                 may_be_beheaded: options.allow_partial_base || options.snapshot_complete,
                 // Where each row stands for itself, the last of a key is all there need be.
                 may_be_compacted: options.alignment == Alignment::None,
-                to_the_end: false,
             }),
         }
     }

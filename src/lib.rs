@@ -79,7 +79,7 @@ pub use index::{Dump, Found, Hit, Hits, Index, IndexError, IndexStats, Snapshot,
 pub use report::{Inexact, InexactCause, Report};
 pub use sink::{
     Ack, Action, Batch, ChangeLines, Difference, DocumentJson, FinalLines, ForEach, History, Identity, IndexOptions,
-    LatestSnapshot, NullSink, Sink, SinkError, TantivySink, Touch,
+    LatestSnapshot, NullSink, Rebuild, Sink, SinkError, Successor, TantivySink, Touch,
 };
 #[cfg(feature = "elasticsearch")]
 pub use sink::{

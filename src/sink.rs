@@ -9,6 +9,7 @@ mod identity;
 mod json;
 mod jsonl;
 mod null;
+mod rebuild;
 mod tantivy;
 
 #[cfg(feature = "elasticsearch")]
@@ -22,6 +23,7 @@ pub use identity::{Difference, Identity};
 pub use json::DocumentJson;
 pub use jsonl::{ChangeLines, FinalLines};
 pub use null::NullSink;
+pub use rebuild::{Rebuild, Successor};
 pub use tantivy::{IndexOptions, LatestSnapshot, TantivySink};
 
 use crate::index::IndexError;
@@ -108,9 +110,24 @@ pub enum SinkError {
     #[cfg(feature = "elasticsearch")]
     #[error(transparent)]
     Elasticsearch(#[from] ElasticsearchError),
+    /// Rebuild from a source that holds everything, to its end.
+    #[error(
+        "the source ends at LSN {}, and the index that is read is at LSN {}: it stays, and nothing takes its place",
+        told(*filled), told(*kept)
+    )]
+    Behind {
+        /// Where the index that is read stands.
+        kept: Option<Lsn>,
+        /// Where the one stands that was to take its place.
+        filled: Option<Lsn>,
+    },
     /// What a sink of one's own says.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
+}
+
+fn told(lsn: Option<Lsn>) -> String {
+    lsn.map_or("none".to_owned(), |lsn| lsn.to_string())
 }
 
 impl SinkError {

@@ -1,7 +1,7 @@
 //! What is said at the end of a run.
 
 use deltaic::dataflows::Value;
-use deltaic::{Document, DocumentId, Lsn, Report};
+use deltaic::{Document, DocumentId, IndexStats, Lsn, Report};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -56,6 +56,13 @@ impl Shown {
         let standing = Standing::of(report.partial_base, report.unaligned_at.is_some());
         let lsn = report.exact_at.or(report.unaligned_at);
         Shown { lsn, standing, documents: documents.len() as u64, steps, notes: Vec::new() }
+    }
+
+    /// The documents in an embedded index.
+    pub(super) fn in_index(stats: &IndexStats) -> Shown {
+        let standing = Standing::of(stats.partial_from.is_some(), stats.unaligned);
+        let (documents, steps) = (stats.documents, stats.steps.clone());
+        Shown { lsn: stats.lsn, standing, documents, steps, notes: Vec::new() }
     }
 
     /// The documents on a search server.

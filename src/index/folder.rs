@@ -99,20 +99,68 @@ impl Folder {
     ) -> Result<String, IndexError> {
         let before = self.current()?;
         self.clear_leftovers(before.as_deref())?;
-        let generation = format!("{GENERATION}{}", before.as_deref().and_then(number).unwrap_or(0) + 1);
-        let made = self.path.join(format!("{generation}{NEW}"));
+        let made = self.make(before.as_deref().and_then(number).unwrap_or(0) + 1, schema, payload, open)?;
+        self.adopt(&made)
+    }
+
+    /// Makes a generation beside all that are there, under a name that says that it is not whole yet. The caller holds the
+    /// lock. What rebuilds have left that were broken off goes first.
+    pub(crate) fn begin(
+        &self,
+        schema: tantivy::schema::Schema,
+        payload: &Payload,
+        open: impl Fn(&Path) -> Result<Box<dyn Directory>, OpenDirectoryError>,
+    ) -> Result<String, IndexError> {
+        self.clear_unfinished()?;
+        let last = self.names()?.iter().filter_map(|name| number(name)).max().unwrap_or(0);
+        self.make(last + 1, schema, payload, open)
+    }
+
+    /// Lets `CURRENT` name what [`Folder::begin`] has made, now that it is whole. The generation before goes: readers that have
+    /// it open keep it as long.
+    pub(crate) fn adopt(&self, made: &str) -> Result<String, IndexError> {
+        let before = self.current().ok().flatten();
+        let generation = made.strip_suffix(NEW).unwrap_or(made);
+        let path = self.generation(generation);
+        fs::rename(self.path.join(made), &path).map_err(io("name", &path))?;
+        sync(&self.path)?;
+        self.set_current(generation)?;
+        if let Some(before) = before.filter(|before| self.generation(before).is_dir()) {
+            self.remove(&before)?;
+        }
+        Ok(generation.to_owned())
+    }
+
+    /// The name of the folder of a generation.
+    pub(crate) fn name_of(&self, path: &Path) -> String {
+        path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn make(
+        &self,
+        number: u64,
+        schema: tantivy::schema::Schema,
+        payload: &Payload,
+        open: impl Fn(&Path) -> Result<Box<dyn Directory>, OpenDirectoryError>,
+    ) -> Result<String, IndexError> {
+        let name = format!("{GENERATION}{number}{NEW}");
+        let made = self.path.join(&name);
         fs::create_dir(&made).map_err(io("create", &made))?;
         let directory = open(&made).map_err(|error| failed(&self.path, error.into()))?;
         make(directory, schema, payload).map_err(|error| failed(&self.path, error))?;
         sync(&made)?;
-        let path = self.generation(&generation);
-        fs::rename(&made, &path).map_err(io("name", &path))?;
-        sync(&self.path)?;
-        self.set_current(&generation)?;
-        if let Some(before) = before {
-            self.remove(&before)?;
+        Ok(name)
+    }
+
+    /// Removes generations that were not whole when a crash came.
+    fn clear_unfinished(&self) -> Result<(), IndexError> {
+        for name in self.names()?.into_iter().filter(|name| name.ends_with(NEW)) {
+            let path = self.path.join(&name);
+            if path.is_dir() {
+                fs::remove_dir_all(&path).map_err(io("remove", &path))?;
+            }
         }
-        Ok(generation)
+        Ok(())
     }
 
     fn set_current(&self, generation: &str) -> Result<(), IndexError> {
@@ -129,11 +177,9 @@ impl Folder {
 
     /// Removes what a crash may have left of a creation. Documents are never removed.
     fn clear_leftovers(&self, current: Option<&str>) -> Result<(), IndexError> {
+        self.clear_unfinished()?;
         for name in self.names()?.into_iter().filter(|name| current != Some(name)) {
-            let path = self.path.join(&name);
-            if name.ends_with(NEW) && path.is_dir() {
-                fs::remove_dir_all(&path).map_err(io("remove", &path))?;
-            } else if number(&name).is_some() {
+            if number(&name).is_some() {
                 let index = self.open(&name, unlocked::directory)?;
                 let meta = index.load_metas().map_err(|error| failed(&self.path, error))?;
                 if Payload::read(&self.path, meta.payload.as_deref())?.upper() > 0 {

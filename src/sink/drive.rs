@@ -75,7 +75,7 @@ fn next<S: Sink + ?Sized>(batches: &Receiver<Batch>, sink: &mut S, to_date: &Giv
 }
 
 /// What of a batch a sink that holds everything below `held` has yet to be given.
-fn above(mut batch: Batch, held: Time) -> Option<Batch> {
+pub(super) fn above(mut batch: Batch, held: Time) -> Option<Batch> {
     if batch.upper <= held {
         return None;
     }

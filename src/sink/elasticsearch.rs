@@ -30,13 +30,14 @@ mod options;
 mod outbox;
 mod patience;
 mod progress;
+mod rebuild;
 mod sender;
 mod server;
 
 pub use error::ElasticsearchError;
 pub use options::{ClientCertificate, Credentials, ElasticsearchOptions, OnBadDocument};
 
-use super::{Ack, Batch, History, Identity, Sink, SinkError};
+use super::{Ack, Batch, History, Identity, Rebuild, Sink, SinkError};
 use crate::time::{Lsn, Time};
 use dead_letter::DeadLetters;
 use index::Index;
@@ -63,6 +64,8 @@ pub struct ElasticsearchSink {
     opened: Option<Opened>,
     /// Started with the first batch: an index that already holds everything is not touched.
     outbox: Option<Arc<Outbox>>,
+    /// It is filled beside the one that the alias is on.
+    beside: bool,
 }
 
 /// The index that is written.
@@ -107,7 +110,18 @@ impl ElasticsearchSink {
     /// The options do not go together, or a file that they name cannot be read.
     pub fn new(options: ElasticsearchOptions) -> Result<ElasticsearchSink, ElasticsearchError> {
         index::check_alias(&options.alias)?;
-        Ok(ElasticsearchSink { server: Server::new(options)?, opened: None, outbox: None })
+        Ok(ElasticsearchSink { server: Server::new(options)?, opened: None, outbox: None, beside: false })
+    }
+
+    /// What fills another index, beside the one that the alias is on until then. The one that was read stays, without the
+    /// alias.
+    ///
+    /// # Errors
+    /// As of [`ElasticsearchSink::new`].
+    pub fn rebuild(options: ElasticsearchOptions) -> Result<Rebuild<ElasticsearchSink>, ElasticsearchError> {
+        let mut filled = ElasticsearchSink::new(options.clone())?;
+        filled.beside = true;
+        Ok(Rebuild::new(Some(ElasticsearchSink::new(options)?), filled))
     }
 
     /// How the index stands, as far as this sink knows.
@@ -169,7 +183,7 @@ impl ElasticsearchSink {
 
     /// Writes the first progress document.
     fn begin(&self, index: Index, identity: &Identity) -> Result<Opened, ElasticsearchError> {
-        let progress = Progress::new(identity, &index.uuid);
+        let progress = Progress::new(identity, &index.uuid, self.beside);
         let at = progress.write(&self.server, &index.name, None)?;
         Ok(Opened { index, progress, at })
     }
@@ -247,9 +261,10 @@ impl Sink for ElasticsearchSink {
         }
         self.server = self.server.starting();
         let kind = self.server.kind()?;
-        let opened = match self.find(identity)? {
+        let found = if self.beside { rebuild::clear(&self.server).map(|()| None)? } else { self.find(identity)? };
+        let opened = match found {
             Some(opened) => opened,
-            None => self.begin(index::create(&self.server, &identity.schema, true)?, identity)?,
+            None => self.begin(index::create(&self.server, &identity.schema, !self.beside)?, identity)?,
         };
         let (durable, attempted) = (opened.progress.durable, opened.progress.attempted_upper);
         let lsn = |upper: Time| upper.checked_sub(1).map(|time| Lsn::of_time(time).0);

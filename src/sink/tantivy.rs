@@ -24,7 +24,7 @@ mod merges;
 
 pub use latest::LatestSnapshot;
 
-use super::{Ack, Action, Batch, DocumentJson, History, Identity, Sink, SinkError};
+use super::{Ack, Action, Batch, DocumentJson, History, Identity, Rebuild, Sink, SinkError, Successor};
 use crate::index::error::{IndexError, failed};
 use crate::index::fields::{self, Fields};
 use crate::index::folder::{self, Folder};
@@ -33,6 +33,7 @@ use crate::time::{Lsn, Time};
 use directory::{CommitDirectory, remove_leftovers};
 use merges::Merges;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tantivy::directory::DirectoryLock;
 use tantivy::{IndexWriter, TantivyDocument};
@@ -79,8 +80,10 @@ pub struct TantivySink {
     /// How long commits have taken, the last ones most.
     commit_time: Duration,
     latest: Option<LatestSnapshot>,
+    /// It is filled beside the generation that is read, and nobody sees it yet.
+    beside: bool,
     /// Keeps other writers out; the last to go.
-    _lock: DirectoryLock,
+    _lock: Arc<DirectoryLock>,
 }
 
 /// A generation that is written.
@@ -114,7 +117,34 @@ impl TantivySink {
             Some(generation) => Some(Opened::open(&folder, &generation)?),
             None => None,
         };
-        Ok(TantivySink {
+        Ok(TantivySink::with(folder, options, opened, Arc::new(lock)))
+    }
+
+    /// What fills another index in `dir`, beside the one that is read until then.
+    ///
+    /// # Errors
+    /// Another process writes to it; the directory holds something else; it cannot be read or written.
+    pub fn rebuild(dir: impl AsRef<Path>, options: IndexOptions) -> Result<Rebuild<TantivySink>, IndexError> {
+        let folder = Folder::new(dir.as_ref());
+        let lock = Arc::new(folder.lock()?);
+        let kept = match folder.current().and_then(|current| match current {
+            Some(generation) => Opened::open(&folder, &generation).map(Some),
+            None => Ok(None),
+        }) {
+            Ok(opened) => {
+                opened.map(|opened| TantivySink::with(folder.clone(), options, Some(opened), Arc::clone(&lock)))
+            }
+            Err(error) => {
+                warn!(%error, "the index that is there cannot be continued: another takes its place");
+                None
+            }
+        };
+        let filled = TantivySink { beside: true, ..TantivySink::with(folder, options, None, lock) };
+        Ok(Rebuild::new(kept, filled))
+    }
+
+    fn with(folder: Folder, options: IndexOptions, opened: Option<Opened>, lock: Arc<DirectoryLock>) -> TantivySink {
+        TantivySink {
             folder,
             options,
             opened,
@@ -122,8 +152,9 @@ impl TantivySink {
             anew: None,
             commit_time: Duration::ZERO,
             latest: None,
+            beside: false,
             _lock: lock,
-        })
+        }
     }
 
     /// What a reader in the same process looks at: loaded anew right after each commit from now on.
@@ -155,7 +186,12 @@ impl TantivySink {
     fn create(&mut self, identity: &Identity) -> Result<(), SinkError> {
         self.opened = None;
         let schema = fields::schema(&identity.schema)?;
-        let generation = self.folder.create(schema, &Payload::new(identity), CommitDirectory::open)?;
+        let payload = Payload::new(identity);
+        let generation = if self.beside {
+            self.folder.begin(schema, &payload, CommitDirectory::open)?
+        } else {
+            self.folder.create(schema, &payload, CommitDirectory::open)?
+        };
         self.opened = Some(Opened::open(&self.folder, &generation)?);
         Ok(())
     }
@@ -343,5 +379,22 @@ impl Sink for TantivySink {
             self.count()?;
         }
         Ok(Ack::Durable)
+    }
+}
+
+impl Successor for TantivySink {
+    fn take_place(&mut self) -> Result<(), SinkError> {
+        // Files that are open would keep what they are written to.
+        let Some(opened) = self.opened.take() else { return Ok(()) };
+        let generation = self.folder.name_of(&opened.path);
+        drop(opened);
+        let generation = self.folder.adopt(&generation)?;
+        self.opened = Some(Opened::open(&self.folder, &generation)?);
+        self.beside = false;
+        Ok(())
+    }
+
+    fn may_be_left(error: &SinkError) -> bool {
+        matches!(error, SinkError::Index(IndexError::Identity { .. } | IndexError::OtherBeginning { .. }))
     }
 }

@@ -2,6 +2,7 @@
 //! `harness lab`.
 
 mod faults;
+mod rebuilt;
 mod refusals;
 mod tls;
 

@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod continued;
+mod rebuilt;
 mod refusals;
 
 use crate::captures::{CAPTURES, log_of, truth_of};

@@ -14,7 +14,7 @@ use super::server::Server;
 use dataflows::{Kind, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tracing::{info, warn};
 use ureq::http::Method;
 
@@ -70,11 +70,36 @@ pub(super) fn check_alias(alias: &str) -> Result<(), ElasticsearchError> {
     Ok(())
 }
 
+/// The indexes that the alias is on.
+pub(super) fn on_alias(server: &Server) -> Result<BTreeSet<String>, ElasticsearchError> {
+    let path = format!("/_alias/{}", server.options.alias);
+    let found: Option<BTreeMap<String, Value>> = server.find("look for the alias", &path)?;
+    Ok(found.unwrap_or_default().into_keys().collect())
+}
+
+/// Takes the alias from the indexes that have it and puts it on another, in one step.
+pub(super) fn move_alias(server: &Server, from: &BTreeSet<String>, to: &str) -> Result<(), ElasticsearchError> {
+    const DOING: &str = "move the alias";
+    let alias = &server.options.alias;
+    let remove = from.iter().filter(|index| *index != to);
+    let remove = remove.map(|index| json!({ "remove": { "index": index, "alias": alias } }));
+    let add = json!({ "add": { "index": to, "alias": alias, "filter": filter() } });
+    let actions: Vec<Value> = remove.chain([add]).collect();
+    server.must(DOING, &Method::POST, "/_aliases", &json!({ "actions": actions }))?;
+    // A server may say yes, and have left out what it could not do.
+    match on_alias(server)? {
+        on if on.len() == 1 && on.contains(to) => Ok(()),
+        on => Err(ElasticsearchError::SeveralIndexes {
+            alias: alias.clone(),
+            indexes: on.into_iter().collect::<Vec<_>>().join(", "),
+        }),
+    }
+}
+
 /// The index that the alias is on.
 pub(super) fn find(server: &Server) -> Result<Option<Index>, ElasticsearchError> {
     let alias = &server.options.alias;
-    let found: Option<BTreeMap<String, Value>> = server.find("look for the alias", &format!("/_alias/{alias}"))?;
-    let mut indexes = found.unwrap_or_default().into_keys();
+    let mut indexes = on_alias(server)?.into_iter();
     match (indexes.next(), indexes.next()) {
         (None, _) => {
             if describe(server, alias)?.is_some() {

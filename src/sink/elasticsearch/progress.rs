@@ -42,6 +42,9 @@ pub(super) struct Progress {
     pub(super) partial_from: Option<u64>,
     /// Documents at `durable`.
     pub(super) documents: u64,
+    /// It was filled by a rebuild: without the alias, it is what one has left that was broken off.
+    #[serde(default)]
+    pub(super) beside: bool,
     /// Which process wrote it, and for the how-manyeth time.
     pub(super) writer: String,
     pub(super) turn: u64,
@@ -83,7 +86,7 @@ struct Head {
 
 impl Progress {
     /// Of an index that holds nothing yet.
-    pub(super) fn new(identity: &Identity, index_uuid: &str) -> Progress {
+    pub(super) fn new(identity: &Identity, index_uuid: &str, beside: bool) -> Progress {
         Progress {
             format: FORMAT,
             of: KeptIdentity::of(identity),
@@ -92,6 +95,7 @@ impl Progress {
             attempted_upper: 0,
             partial_from: None,
             documents: 0,
+            beside,
             writer: String::new(),
             turn: 0,
         }

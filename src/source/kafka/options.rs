@@ -21,6 +21,8 @@ pub struct Kafka {
     pub poll_records_max: usize,
     /// The most bytes that go on together, unless it is one record.
     pub poll_bytes_max: usize,
+    /// End when everything was read that was there when the run began. Default: go on until the run is stopped.
+    pub to_the_end: bool,
 }
 
 /// Where a run begins to read.
@@ -121,6 +123,7 @@ impl Default for Kafka {
             start: KafkaStart::default(),
             poll_records_max: 4_096,
             poll_bytes_max: 1 << 20,
+            to_the_end: false,
         }
     }
 }

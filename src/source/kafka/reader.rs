@@ -54,8 +54,6 @@ pub(crate) struct KafkaReader {
     pub(crate) may_be_beheaded: bool,
     /// Whether topics may lack records that later ones of their keys have overtaken.
     pub(crate) may_be_compacted: bool,
-    /// Stop when everything was read that was there at first.
-    pub(crate) to_the_end: bool,
 }
 
 impl KafkaReader {
@@ -183,7 +181,7 @@ impl Reading<'_> {
             self.commit();
         }
         let go_on = marks.is_empty() || each(self.piece(Packed::default().into(), marks));
-        self.at_the_end = go_on && self.reader.to_the_end && reached.is_some();
+        self.at_the_end = go_on && self.reader.kafka.to_the_end && reached.is_some();
         Ok(go_on)
     }
 

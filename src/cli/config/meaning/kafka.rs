@@ -37,6 +37,7 @@ impl KafkaConfig {
         let is_secret = |value: &Value| matches!(value, Value::Secret(_));
         let secrets = properties.iter().filter(|(_, value)| is_secret(value)).map(|(name, _)| name.clone()).collect();
         let properties = properties.into_iter().filter_map(|(name, value)| Some((name, value.into_text()?))).collect();
-        Kafka { properties, secrets, topics, transaction_topic, start, poll_records_max, poll_bytes_max }
+        let to_the_end = false;
+        Kafka { properties, secrets, topics, transaction_topic, start, poll_records_max, poll_bytes_max, to_the_end }
     }
 }
