@@ -26,7 +26,9 @@ pub(super) fn start(level: Level) {
         Level::Trace => LevelFilter::TRACE,
     };
     // What tantivy does behind a commit, as merges, it tells nobody but its log, and most of that is of no interest.
-    let filter = Targets::new().with_default(filter).with_target("tantivy", filter.min(LevelFilter::WARN));
+    // The HTTP client tells its log every byte that it sends: passwords, tokens and documents.
+    let quiet = ["tantivy", "ureq", "ureq_proto", "rustls"].map(|target| (target, filter.min(LevelFilter::WARN)));
+    let filter = Targets::new().with_default(filter).with_targets(quiet);
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Line);
     tracing_subscriber::registry().with(lines).with(filter).init();
 }

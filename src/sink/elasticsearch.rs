@@ -151,7 +151,6 @@ impl ElasticsearchSink {
     fn find(&self, identity: &Identity) -> Result<Option<Opened>, ElasticsearchError> {
         let server = &self.server;
         let Some(index) = index::find(server)? else { return Ok(None) };
-        index::check(server, &index, &identity.schema)?;
         let rebuild = |reason: String| ElasticsearchError::Rebuild {
             index: index.name.clone(),
             alias: server.options.alias.clone(),
@@ -161,7 +160,10 @@ impl ElasticsearchSink {
             Found::Progress(progress, at) => (*progress, at),
             Found::Unusable(reason) => return Err(rebuild(reason)),
             // It was made just before a crash, or it is somebody else's.
-            Found::Nothing if index::count(server, &index.name)? == 0 => return self.begin(index, identity).map(Some),
+            Found::Nothing if index::count(server, &index.name)? == 0 => {
+                index::check(server, &index, &identity.schema)?;
+                return self.begin(index, identity).map(Some);
+            }
             Found::Nothing => return Err(rebuild("it holds documents, and no progress document".to_owned())),
         };
         if progress.index_uuid != index.uuid {
@@ -171,6 +173,7 @@ impl ElasticsearchSink {
         }
         let differences = progress.of.differences(identity);
         if differences.is_empty() {
+            index::check(server, &index, &identity.schema)?;
             return Ok(Some(Opened { index, progress, at }));
         }
         if progress.attempted_upper > 0 {

@@ -46,7 +46,7 @@ pub(super) static CHANGES: LazyLock<String> = LazyLock::new(|| replay(&["--chang
 
 /// A run that has ended.
 pub(super) struct Ran {
-    code: Option<i32>,
+    pub(super) code: Option<i32>,
     pub(super) stdout: String,
     pub(super) stderr: String,
 }

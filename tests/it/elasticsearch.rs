@@ -1,6 +1,7 @@
 //! Documents to a search server: against one in memory, which does to bulks what a script says. What real servers do is proven in
 //! `harness lab`.
 
+mod command;
 mod faults;
 mod rebuilt;
 mod refusals;

@@ -26,7 +26,7 @@ fn manual_pages_are_printed_and_written() {
     let page = run(deltaic().args(["man", "run"])).done().stdout;
     assert!(page.contains(".TH deltaic-run 1") && page.contains("commit_interval_ms"), "{page}");
     run(deltaic().args(["man", "rum"]))
-        .check_refused(2, "deltaic: there is no command `rum`; there are run, replay, capture, search, get, dump, index, config, completions, man\n");
+        .check_refused(2, "deltaic: there is no command `rum`; there are run, rebuild, replay, capture, search, get, dump, index, config, completions, man\n");
 
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("man1");

@@ -52,6 +52,9 @@ pub struct ElasticsearchOptions {
 }
 
 /// Who asks.
+///
+/// A program of one's own that logs what the crate `ureq_proto` says at the level `trace` logs every byte that goes to a server,
+/// these among them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Credentials {
     /// Nobody in particular.
