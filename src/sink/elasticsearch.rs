@@ -225,6 +225,7 @@ impl ElasticsearchSink {
             // Whoever wrote before is not who writes now.
             progress: Progress { writer: format!("{:016x}", fastrand::u64(..)), turn: 0, ..progress.clone() },
             at: *at,
+            has_written: false,
         };
         spawn("progress".to_owned(), &outbox, || keeper.run())?;
         self.outbox = Some(Arc::clone(&outbox));
@@ -333,8 +334,15 @@ impl Sink for ElasticsearchSink {
         Ok(Ack::DurableBelow(outbox.lock().durable))
     }
 
+    /// All is in; and found at once, not only at the next refresh.
     fn finish(&mut self) -> Result<Ack, SinkError> {
-        self.flush()
+        let ack = self.flush()?;
+        if let (Some(opened), Some(_)) = (&self.opened, &self.outbox)
+            && let Err(error) = index::refresh(&self.server.starting(), &opened.index.name)
+        {
+            warn!(%error, "what was written last is found only after the index has refreshed itself");
+        }
+        Ok(ack)
     }
 }
 

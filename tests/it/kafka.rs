@@ -6,7 +6,8 @@ use crate::support::{Documents, EveryState};
 use crate::unaligned::{documents, without_transactions};
 use deltaic::dataflows::{ConversationSearch, View as _};
 use deltaic::{
-    Alignment, Capture, DocumentJson, Engine, Error, Kafka, KafkaError, Log as DeltaicLog, Lsn, NullSink, Report, Time,
+    Alignment, Capture, DocumentJson, Engine, Error, Index, IndexOptions, Kafka, KafkaError, Log as DeltaicLog, Lsn,
+    NullSink, Report, TantivySink, Time,
 };
 use harness::{Log, Oracle, OracleOptions, Record, Scenario, TRANSACTION_TOPIC, record_of};
 use rdkafka::config::ClientConfig;
@@ -124,6 +125,28 @@ fn every_state_is_that_of_one_commit() {
         }
     }
     assert!(closed > 500 && by_counts > 0, "{closed}, {by_counts} by counts");
+}
+
+/// GIVEN topics that nobody writes to, so that nothing comes behind their snapshot, WHEN an index is rebuilt, THEN the run ends by
+/// itself, when all of it has settled.
+#[test]
+fn a_run_to_the_end_ends_when_all_has_settled() {
+    let scenario = Scenario::random(5);
+    let cluster = Cluster::of(&scenario.log);
+    cluster.write(&scenario.log.records);
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = TantivySink::rebuild(dir.path(), IndexOptions::default()).unwrap();
+    let kafka = Kafka { to_the_end: true, ..cluster.kafka() };
+    let engine = Engine::kafka(ConversationSearch::default(), kafka).prefix("podium").settle_ms(300);
+    let report = engine.run(&mut sink).unwrap();
+    assert!(!report.interrupted);
+    sink.complete().unwrap();
+    let snapshot = Index::open(dir.path()).unwrap().snapshot();
+    let expected = Oracle::with_options(&scenario.history, OracleOptions::default()).at(snapshot.lsn().unwrap().0);
+    let document = |stored: deltaic::Stored| (stored.id.to_string(), serde_json::from_str(&stored.json).unwrap());
+    let found: harness::Documents = snapshot.dump().unwrap().map(|stored| document(stored.unwrap())).collect();
+    assert_eq!(found, expected);
+    assert!(report.exact_at.is_some() && report.open.is_empty(), "{report:?}");
 }
 
 /// GIVEN the topics, WHEN they are captured and the log is replayed, THEN every record is in it and every state is the same.

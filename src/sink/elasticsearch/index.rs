@@ -175,13 +175,18 @@ pub(super) fn count(server: &Server, index: &str) -> Result<u64, ElasticsearchEr
     struct Count {
         count: u64,
     }
-    server.must("refresh the index", &Method::POST, &format!("/{index}/_refresh"), &json!({}))?;
+    refresh(server, index)?;
     let path = format!("/{index}/_count");
     let response = server.send("count documents", &Method::POST, &path, &json!({ "query": filter() }))?;
     if response.status != 200 {
         return Err(server.refused("count documents", answer::refusal(&response)));
     }
     Ok(server.read::<Count>("count documents", &response)?.count)
+}
+
+/// Lets searches find all that was written.
+pub(super) fn refresh(server: &Server, index: &str) -> Result<(), ElasticsearchError> {
+    server.must("refresh the index", &Method::POST, &format!("/{index}/_refresh"), &json!({}))
 }
 
 /// Deletes an index, if it is there.

@@ -2,7 +2,7 @@
 
 use super::error::ElasticsearchError;
 use super::outbox::{Outbox, State};
-use super::progress::{At, Progress};
+use super::progress::{At, Found, Progress};
 use super::sender::bulk_max;
 use super::server::Server;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(super) struct Keeper {
     /// As it was written last, and where that stands.
     pub(super) progress: Progress,
     pub(super) at: At,
+    /// It is this run that wrote it.
+    pub(super) has_written: bool,
 }
 
 impl Keeper {
@@ -27,7 +29,7 @@ impl Keeper {
     pub(super) fn run(mut self) {
         let mut written = Instant::now();
         while let Some(progress) = self.next(written) {
-            let wrote = progress.write(&self.server, &self.index, Some(self.at));
+            let wrote = self.write(&progress);
             written = Instant::now();
             self.outbox.change(|state| match wrote {
                 Ok(at) => {
@@ -39,6 +41,25 @@ impl Keeper {
                 }
                 Err(error) => state.fail(error),
             });
+        }
+    }
+
+    /// Writes it, the first time also over what others have written since this run has looked: perhaps the dead have sent it.
+    /// Whoever is not dead notices at the next write.
+    fn write(&mut self, progress: &Progress) -> Result<At, ElasticsearchError> {
+        loop {
+            let wrote = progress.write(&self.server, &self.index, Some(self.at));
+            if self.has_written || !matches!(wrote, Err(ElasticsearchError::OtherWriter { .. })) {
+                self.has_written = true;
+                return wrote;
+            }
+            let Found::Progress(found, at) = Progress::find(&self.server, &self.index)? else { return wrote };
+            self.at = at;
+            if found.attempted_upper > progress.attempted_upper {
+                let attempted_upper = found.attempted_upper;
+                self.outbox.change(|state| state.settled_from = state.settled_from.max(attempted_upper));
+                return self.write(&Progress { attempted_upper, ..progress.clone() });
+            }
         }
     }
 

@@ -36,6 +36,8 @@ impl Successor for ElasticsearchSink {
         for kept in on.iter().filter(|kept| **kept != filled) {
             fence(&server, kept, &opened.progress.of, durable)?;
         }
+        // Who searches must not find it empty.
+        index::refresh(&server, &filled)?;
         index::move_alias(&server, &on, &filled)?;
         self.beside = false;
         Ok(())

@@ -21,7 +21,8 @@ pub struct Kafka {
     pub poll_records_max: usize,
     /// The most bytes that go on together, unless it is one record.
     pub poll_bytes_max: usize,
-    /// End when everything was read that was there when the run began. Default: go on until the run is stopped.
+    /// End when everything was read that was there when the run began, and [`settle_ms`](crate::EngineOptions::settle_ms) later,
+    /// so that what nothing proves settles. Default: go on until the run is stopped.
     pub to_the_end: bool,
 }
 

@@ -7,6 +7,8 @@
 //!            every partition at its end ─┴> Reached n: whatever was written before END n was read is read
 //! ```
 
+mod outside;
+
 use super::client::{Consumer, Trouble, code, consumer, said, trouble, trouble_of_partition};
 use super::ends::{Answer, Asking, Begins, Question, Tail};
 use super::fetched::{Fetched, FetchedRecords};
@@ -79,6 +81,7 @@ impl KafkaReader {
             outside: BTreeSet::new(),
             ranges_asked: None,
             made_anew: None,
+            ended: None,
             at_the_end: false,
             bytes_read: 0,
             begun: now,
@@ -145,6 +148,8 @@ struct Reading<'r> {
     ranges_asked: Option<BTreeMap<Partition, u64>>,
     /// When the client was made anew for their sake.
     made_anew: Option<Instant>,
+    /// When everything was read that was there at first.
+    ended: Option<Instant>,
     at_the_end: bool,
     bytes_read: u64,
     begun: Instant,
@@ -181,8 +186,14 @@ impl Reading<'_> {
             self.commit();
         }
         let go_on = marks.is_empty() || each(self.piece(Packed::default().into(), marks));
-        self.at_the_end = go_on && self.reader.kafka.to_the_end && reached.is_some();
+        self.at_the_end = go_on && reached.is_some() && self.is_the_end();
         Ok(go_on)
+    }
+
+    /// Whether what was there at first was read, and has been there for so long that all of it that settles has.
+    fn is_the_end(&mut self) -> bool {
+        let settle = self.reader.tailing.settle.unwrap_or_default();
+        self.reader.kafka.to_the_end && self.ended.get_or_insert_with(Instant::now).elapsed() >= settle
     }
 
     fn look_up_is_due(&self) -> bool {
@@ -430,48 +441,6 @@ impl Reading<'_> {
                 Ok(())
             }
         }
-    }
-
-    /// Asks of partitions whose positions are said to be outside of what they have.
-    fn ask_for_ranges(&mut self) -> Result<(), KafkaError> {
-        let soon = self.made_anew.is_some_and(|made| made.elapsed() < ANEW);
-        if self.outside.is_empty() || self.ranges_asked.is_some() || soon {
-            return Ok(());
-        }
-        let outside: Vec<Partition> = std::mem::take(&mut self.outside).into_iter().collect();
-        let read = |partition: &Partition| Some((*partition, self.partitions.get(partition)?.next));
-        self.ranges_asked = Some(outside.iter().filter_map(read).collect());
-        self.asking.ask(Question::Ranges(outside))
-    }
-
-    /// Tells which position is in no range; if each is in its range by now, reading goes on: the client has stopped it in one.
-    fn go_on_within(
-        &mut self,
-        ranges: &[(Partition, u64, u64)],
-        read: &BTreeMap<Partition, u64>,
-    ) -> Result<(), KafkaError> {
-        // Nothing is read of them meanwhile; but positions move when a tail is found to be no record.
-        let at = |partition: Partition| read.get(&partition).copied();
-        for &(partition, first, _) in ranges {
-            if let Some(position) = at(partition).filter(|position| *position < first) {
-                let topic = self.reader.catalog.topic_name(partition.table).to_owned();
-                return Err(KafkaError::Expired { topic, partition: partition.number, position, first });
-            }
-        }
-        for &(partition, _, end) in ranges {
-            if let Some(position) = at(partition).filter(|position| *position > end) {
-                return Err(self.fell_back(partition, position, end));
-            }
-        }
-        // The client has stopped them, and a partition that is assigned anew while it stops is forwarded no more.
-        tracing::info!("positions that were said to be out of range are in their range: they are read on from");
-        let client = Arc::new(consumer(&self.reader.kafka, &self.reader.prefix, false)?);
-        self.fetched = Fetched::new(Arc::clone(&client)).map_err(failed)?;
-        std::mem::replace(&mut self.consumer, client).unassign().map_err(failed)?;
-        let assigned = self.forwarded(self.partitions.keys().copied())?;
-        (self.made_anew, self.outside) = (Some(Instant::now()), BTreeSet::new());
-        self.find_leaders(self.partitions.keys().map(|partition| partition.table).collect());
-        self.consumer.assign(&assigned).map_err(failed)
     }
 
     /// Commits how far was read, for those who watch the lag: nothing is read from there.
