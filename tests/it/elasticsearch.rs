@@ -16,6 +16,7 @@ use deltaic::{
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const ALIAS: &str = "things";
 const LOG: &str = "examples/podium/log.jsonl.zst";
@@ -61,6 +62,15 @@ fn started(options: ElasticsearchOptions) -> Result<ElasticsearchSink, SinkError
     let mut sink = ElasticsearchSink::new(options)?;
     sink.start(&identity())?;
     Ok(sink)
+}
+
+/// Waits for what must come.
+fn until(is_there: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_there() {
+        assert!(Instant::now() < deadline, "it never came");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn refused(result: Result<impl Sized, SinkError>) -> ElasticsearchError {
@@ -138,9 +148,8 @@ fn the_index_is_made_by_the_schema_and_read_through_an_alias() {
 
 #[test]
 fn documents_go_in_as_many_bulks_as_may_be_and_compressed_if_so_said() {
-    let server = SearchServer::start(Box::new(|| {
-        Some(crate::support::search_server::Fault::Slow(std::time::Duration::from_millis(20)))
-    }));
+    let server =
+        SearchServer::start(Box::new(|| Some(crate::support::search_server::Fault::Slow(Duration::from_millis(20)))));
     let options =
         ElasticsearchOptions { bulk_documents_max: 10, bulks_in_flight: 3, compress: true, ..options(&server) };
     let mut sink = started(options).unwrap();
@@ -160,9 +169,7 @@ fn what_may_be_in_is_announced_before_it_is_sent() {
     let server = SearchServer::start(Box::new(|| Some(crate::support::search_server::Fault::Refuse(503))));
     let mut sink = started(options(&server)).unwrap();
     sink.apply(batch(0, 11, vec![touch(10, "a", Some(1))])).unwrap();
-    while sink.status().trouble.is_none() {
-        std::thread::yield_now();
-    }
+    until(|| sink.status().trouble.is_some());
     // THEN the progress document says what will be sent, and nothing is durable
     let progress = server.model().progress(ALIAS);
     assert_eq!((&progress["durable"], &progress["attempted_upper"]), (&json!(0), &json!(11)));

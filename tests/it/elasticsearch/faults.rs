@@ -3,7 +3,6 @@
 use super::*;
 use crate::support::search_server::Fault;
 use fastrand::Rng;
-use std::time::Duration;
 
 /// States of documents, by time: what a view would show.
 struct History(Vec<(Time, String, Option<i64>)>);
@@ -139,9 +138,7 @@ fn between_two_times_nothing_is_called_exact() {
     let server = SearchServer::start(Box::new(|| Some(Fault::ApplyAndDrop)));
     let mut sink = started(options(&server)).unwrap();
     sink.apply(history.batch(0, 30)).unwrap();
-    while server.model().seen(ALIAS).len() < 5 {
-        std::thread::yield_now();
-    }
+    until(|| server.model().seen(ALIAS).len() == 5);
     drop(sink);
     let healthy = SearchServer::start(no_faults());
     std::mem::swap(&mut healthy.model().indexes, &mut server.model().indexes);
