@@ -286,6 +286,11 @@ impl SearchServer {
         url(self.port)
     }
 
+    /// Has it stand still, or go on.
+    pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
+        self.server.signal(if frozen { Signal::STOP } else { Signal::CONT })
+    }
+
     /// Kills it at once: what it had not made durable is lost.
     pub(crate) fn kill(self) -> Result<()> {
         self.server.kill()

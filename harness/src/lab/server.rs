@@ -64,10 +64,14 @@ impl Server {
         Ok(())
     }
 
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
     /// Asks it to end by `signal`, and says how it ended.
     pub(super) fn stop(mut self, signal: Signal) -> Result<std::process::ExitStatus> {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal)?;
+        self.signal(signal)?;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
@@ -91,6 +95,12 @@ impl Drop for Server {
 /// A port that is free.
 pub(super) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// A port that is free, and stays free while nothing listens there: clients' own ports, which might take its place, lie higher.
+pub(super) fn lasting_port() -> Result<u16> {
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).take(1_000);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("no port is free")
 }
 
 /// Whether something listens there.
