@@ -83,7 +83,7 @@ impl Shown {
             ));
         }
         if status.bad > 0 {
-            notes.push(format!("refused       {} documents: they are in the dead letters", status.bad));
+            notes.push(format!("refused       {} documents, of this and earlier runs: they are in the dead letters, and the index has older states of them", status.bad));
         }
         Shown { lsn: status.lsn, standing, documents: status.documents, steps: BTreeMap::new(), notes }
     }

@@ -112,6 +112,13 @@ impl Folder {
         open: impl Fn(&Path) -> Result<Box<dyn Directory>, OpenDirectoryError>,
     ) -> Result<String, IndexError> {
         self.clear_unfinished()?;
+        if let Ok(Some(current)) = self.current()
+            && self.generation(&current).is_dir()
+        {
+            // A crash came between the naming of one and the removal of another.
+            let others = self.names()?.into_iter().filter(|name| number(name).is_some() && *name != current);
+            others.into_iter().try_for_each(|name| self.remove(&name))?;
+        }
         let last = self.names()?.iter().filter_map(|name| number(name)).max().unwrap_or(0);
         self.make(last + 1, schema, payload, open)
     }

@@ -97,7 +97,7 @@ pub struct ElasticsearchStatus {
     pub newer: u64,
     /// Documents that were sent again.
     pub again: u64,
-    /// Documents that went to the dead letters.
+    /// Documents that went to the dead letters, of all runs: the index has an earlier state of them, or none.
     pub bad: u64,
     /// What is waited for, where something goes wrong.
     pub trouble: Option<String>,
@@ -133,6 +133,7 @@ impl ElasticsearchSink {
             lsn: lsn(progress.durable),
             attempted: lsn(progress.attempted_upper),
             documents: progress.documents,
+            bad: progress.bad,
             ..ElasticsearchStatus::default()
         };
         if let Some(outbox) = &self.outbox {
@@ -142,7 +143,8 @@ impl ElasticsearchSink {
             status.attempted = lsn(state.attempted());
             status.documents = state.documents;
             (status.bulks, status.operations, status.newer) = (counts.bulks, counts.operations, counts.newer);
-            (status.again, status.bad, status.trouble) = (counts.again, counts.bad, state.trouble.clone());
+            (status.again, status.trouble) = (counts.again, state.trouble.clone());
+            status.bad += counts.bad;
         }
         status
     }
@@ -225,6 +227,7 @@ impl ElasticsearchSink {
             // Whoever wrote before is not who writes now.
             progress: Progress { writer: format!("{:016x}", fastrand::u64(..)), turn: 0, ..progress.clone() },
             at: *at,
+            bad_before: progress.bad,
             has_written: false,
         };
         spawn("progress".to_owned(), &outbox, || keeper.run())?;
@@ -307,8 +310,8 @@ impl Sink for ElasticsearchSink {
             state.documents = batch.documents;
             state.partial_from = batch.partial_from.map(|lsn| lsn.0);
             state.lanes.accept(batch.lower, batch.upper, batch.touched);
-        });
-        Ok(Ack::Accepted)
+            Ok(Ack::DurableBelow(state.durable))
+        })
     }
 
     fn deadline(&self) -> Option<Instant> {

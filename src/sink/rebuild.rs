@@ -82,21 +82,36 @@ fn least(one: Ack, other: Ack) -> Ack {
     }
 }
 
+impl<S: Successor> Rebuild<S> {
+    /// Does something with the index that is read, if it is still continued: what a rebuild is for ends that.
+    fn with_kept(&mut self, does: impl FnOnce(&mut S) -> Result<Ack, SinkError>) -> Result<Ack, SinkError> {
+        let Some(kept) = &mut self.kept else { return Ok(Ack::Durable) };
+        match does(kept) {
+            Err(error) if S::may_be_left(&error) => {
+                self.leave(&error);
+                Ok(Ack::Durable)
+            }
+            done => done,
+        }
+    }
+
+    fn leave(&mut self, why: &dyn std::fmt::Display) {
+        warn!(%why, "the index that is read stays as it is until the other takes its place");
+        self.kept = None;
+    }
+}
+
 impl<S: Successor> Sink for Rebuild<S> {
     fn history(&self) -> History {
         self.filled.history()
     }
 
     fn start(&mut self, identity: &Identity) -> Result<(), SinkError> {
-        if let Some(kept) = &mut self.kept
-            && let Err(error) = kept.start(identity)
-        {
-            if !S::may_be_left(&error) {
-                return Err(error);
-            }
-            warn!(%error, "the index that is read stays as it is until the other takes its place");
+        if !identity.is_aligned() {
+            // It would be emptied, and filled as the other is.
             self.kept = None;
         }
+        self.with_kept(|kept| kept.start(identity).map(|()| Ack::Durable))?;
         self.filled.start(identity)
     }
 
@@ -107,10 +122,11 @@ impl<S: Successor> Sink for Rebuild<S> {
     fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError> {
         let held = self.kept_frontier();
         self.reached = batch.upper;
-        let kept = match &mut self.kept {
-            None => Ack::Durable,
-            Some(kept) => above(batch.clone(), held).map_or(Ok(Ack::Durable), |batch| kept.apply(batch))?,
-        };
+        if held > 0 && batch.base >= held {
+            self.leave(&"what was deleted before the source's snapshot, nobody tells");
+        }
+        let kept =
+            self.with_kept(|kept| above(batch.clone(), held).map_or(Ok(Ack::Durable), |batch| kept.apply(batch)))?;
         Ok(least(kept, self.filled.apply(batch)?))
     }
 
@@ -120,17 +136,17 @@ impl<S: Successor> Sink for Rebuild<S> {
     }
 
     fn due(&mut self) -> Result<Ack, SinkError> {
-        let kept = self.kept.as_mut().map_or(Ok(Ack::Durable), Sink::due)?;
+        let kept = self.with_kept(Sink::due)?;
         Ok(least(kept, self.filled.due()?))
     }
 
     fn flush(&mut self) -> Result<Ack, SinkError> {
-        let kept = self.kept.as_mut().map_or(Ok(Ack::Durable), Sink::flush)?;
+        let kept = self.with_kept(Sink::flush)?;
         Ok(least(kept, self.filled.flush()?))
     }
 
     fn finish(&mut self) -> Result<Ack, SinkError> {
-        let kept = self.kept.as_mut().map_or(Ok(Ack::Durable), Sink::finish)?;
+        let kept = self.with_kept(Sink::finish)?;
         Ok(least(kept, self.filled.finish()?))
     }
 }

@@ -217,6 +217,12 @@ impl Rules<'_> {
             let needs = format!("`{home}.on_bad_document` = \"{DEAD_LETTER}\"");
             self.needed(place, &format!("{home}.dead_letters"), needs);
         }
+        if let Some(Setting { value: Value::Texts(urls), place }) = self.settings.get(home, "url")
+            && urls.iter().any(|url| url.contains('@'))
+        {
+            let rule = "has a user in it: give `username` and `password` instead";
+            self.broken(place, &format!("{home}.url"), rule);
+        }
         for name in ["dead_letters", "definition", "ca_file", "client_certificate_file", "client_key_file"] {
             if let Some(Setting { value: Value::Path(path), place }) = self.settings.get(home, name)
                 && path.as_os_str() == DASH

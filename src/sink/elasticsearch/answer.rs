@@ -132,7 +132,8 @@ pub(super) fn bulk(response: &Response, operations: &[Operation]) -> Whole {
     let said = said(body);
     match *status {
         413 => Whole::TooLarge(words(said.as_ref(), "the body is too large for the server")),
-        400 if said.as_ref().and_then(Said::kind).is_none_or(|kind| !is_gone(kind)) => {
+        // Of the server itself, and not of somebody in between.
+        400 if said.as_ref().and_then(Said::kind).is_some_and(|kind| !is_gone(kind)) => {
             Whole::Malformed(words(said.as_ref(), "no reason is given"))
         }
         status => match failed(status, said.as_ref()) {

@@ -20,6 +20,8 @@ pub(super) struct Keeper {
     /// As it was written last, and where that stands.
     pub(super) progress: Progress,
     pub(super) at: At,
+    /// Documents that earlier runs have put among the dead letters.
+    pub(super) bad_before: u64,
     /// It is this run that wrote it.
     pub(super) has_written: bool,
 }
@@ -95,7 +97,9 @@ impl Keeper {
             durable: state.claim(),
             attempted_upper: state.attempted().max(state.lanes.accepted()),
             partial_from: state.partial_from,
-            documents: state.documents,
+            // Of what lies between, nobody counts.
+            documents: if state.claim() == state.lanes.accepted() { state.documents } else { self.progress.documents },
+            bad: self.bad_before + state.counts.bad,
             turn: self.progress.turn + 1,
             ..self.progress.clone()
         }

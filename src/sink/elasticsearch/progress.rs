@@ -42,6 +42,9 @@ pub(super) struct Progress {
     pub(super) partial_from: Option<u64>,
     /// Documents at `durable`.
     pub(super) documents: u64,
+    /// Documents that went to the dead letters, so far.
+    #[serde(default)]
+    pub(super) bad: u64,
     /// It was filled by a rebuild: without the alias, it is what one has left that was broken off.
     #[serde(default)]
     pub(super) beside: bool,
@@ -95,6 +98,7 @@ impl Progress {
             attempted_upper: 0,
             partial_from: None,
             documents: 0,
+            bad: 0,
             beside,
             writer: String::new(),
             turn: 0,
@@ -134,6 +138,10 @@ impl Progress {
             // Perhaps by ourselves, and the answer was lost.
             409 => match Progress::find(server, index)? {
                 Found::Progress(found, at) if *found == *self => Ok(at),
+                Found::Nothing if after.is_some() => {
+                    let reason = "it has lost its progress document: it was deleted, or made anew".to_owned();
+                    Err(ElasticsearchError::Gone { index: index.to_owned(), reason })
+                }
                 _ => Err(ElasticsearchError::OtherWriter { index: index.to_owned() }),
             },
             _ => Err(server.refused(DOING, answer::refusal(&response))),

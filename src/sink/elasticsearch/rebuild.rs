@@ -44,7 +44,7 @@ impl Successor for ElasticsearchSink {
     }
 
     fn may_be_left(error: &SinkError) -> bool {
-        use ElasticsearchError::{Gone, Identity, Mapping, NotDurable, OtherBeginning, Rebuild};
+        use ElasticsearchError::{BadDocument, Gone, Identity, Mapping, NotDurable, OtherBeginning, Rebuild};
         matches!(
             error,
             SinkError::Elasticsearch(
@@ -54,6 +54,7 @@ impl Successor for ElasticsearchSink {
                     | Mapping { .. }
                     | NotDurable { .. }
                     | Gone { .. }
+                    | BadDocument { .. }
             )
         )
     }
@@ -61,7 +62,12 @@ impl Successor for ElasticsearchSink {
 
 /// Keeps others from writing to an index that will not be read. One of the same source must not be ahead.
 fn fence(server: &Server, index: &str, of: &KeptIdentity, durable: Time) -> Result<(), SinkError> {
-    let Found::Progress(progress, at) = Progress::find(server, index)? else { return Ok(()) };
+    let (progress, at) = match Progress::find(server, index) {
+        Ok(Found::Progress(progress, at)) => (progress, at),
+        // Nobody writes to it as it is.
+        Ok(_) | Err(ElasticsearchError::Gone { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
     if progress.of == *of && progress.durable > durable {
         let lsn = |upper: Time| upper.checked_sub(1).map(Lsn::of_time);
         return Err(SinkError::Behind { kept: lsn(progress.durable), filled: lsn(durable) });

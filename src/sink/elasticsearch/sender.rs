@@ -18,6 +18,8 @@ use ureq::http::Method;
 const SLEEP: Duration = Duration::from_secs(60);
 /// A warning about the same trouble comes no more often than this.
 const WARN_EVERY: Duration = Duration::from_secs(10);
+/// How often a server may break off in the midst of one large document before that is taken for the reason.
+const RESETS_MAX: u32 = 10;
 /// What of an answer is wanted: errors are whole, since it matters what they say.
 const WANTED: &str = "filter_path=error,status,items.*._id,items.*.status,items.*.error";
 
@@ -86,18 +88,24 @@ impl Sender {
     fn deliver(&mut self, operations: Vec<Operation>) -> Result<bool, ElasticsearchError> {
         let mut backoff = Backoff::new(&self.server.options);
         let mut parts = vec![operations];
+        let mut resets = 0;
         while let Some(part) = parts.pop() {
             if self.outbox.lock().is_over() {
                 return Ok(false);
             }
             let count = part.len();
             match self.send(part)? {
-                None => backoff.reset(),
+                None => {
+                    backoff.reset();
+                    resets = 0;
+                }
                 Some(Left::Halves(part, reason)) => self.halve(part, reason, &mut parts)?,
                 Some(Left::PerhapsHalves(part, again)) => {
                     self.wait(&mut backoff, &again, count)?;
-                    if part.len() > 1 {
+                    resets += u32::from(!again.busy);
+                    if part.len() > 1 || resets > RESETS_MAX {
                         self.halve(part, again.reason, &mut parts)?;
+                        resets = 0;
                     } else {
                         parts.push(part);
                     }

@@ -167,7 +167,8 @@ impl Server {
             };
             let tries = backoff.failed(busy);
             let is_over = match &self.patience {
-                Patience::Until(deadline) => Instant::now() > *deadline,
+                // One that says that it is busy is there, and is waited for.
+                Patience::Until(deadline) => !busy && Instant::now() > *deadline,
                 Patience::While(outbox) => outbox.change(|state| {
                     state.waits(&reason, busy);
                     state.is_over()

@@ -151,6 +151,10 @@ fn what_does_not_go_together_is_told() {
             "key.ignore = true",
             "`sink.0.key.ignore` at dir/podium.toml:10: no such key: a document's id is its key in the view",
         ),
+        (
+            "connection.url = \"http://ada:xyzzy@localhost\"",
+            "is there at dir/podium.toml:8 already, under another of its names",
+        ),
         ("batch.sise = 1", "batch.sise"),
         ("batch_size = 1", "batch_size"),
     ] {

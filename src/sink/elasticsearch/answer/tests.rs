@@ -166,7 +166,7 @@ fn what_is_no_server_s_answer_is_told_by_its_status() {
     };
     for (status, expected) in [
         (302, "OTHER"),
-        (400, "MALFORMED"),
+        (400, "OTHER"),
         (401, "FORBIDDEN"),
         (403, "FORBIDDEN"),
         (404, "OTHER"),
