@@ -9,6 +9,7 @@
 use super::error::ElasticsearchError;
 use super::lanes::Lanes;
 use crate::time::Time;
+use std::ops::AddAssign;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,16 @@ pub(super) struct Counts {
     pub(super) newer: u64,
     pub(super) again: u64,
     pub(super) bad: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Counts) {
+        self.bulks += more.bulks;
+        self.operations += more.operations;
+        self.newer += more.newer;
+        self.again += more.again;
+        self.bad += more.bad;
+    }
 }
 
 impl State {

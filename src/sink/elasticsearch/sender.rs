@@ -6,7 +6,7 @@ use super::client::{NDJSON, NoAnswer};
 use super::dead_letter::DeadLetters;
 use super::error::ElasticsearchError;
 use super::lanes::{BulkMax, Ready};
-use super::outbox::Outbox;
+use super::outbox::{Counts, Outbox};
 use super::patience::Backoff;
 use super::server::Server;
 use std::sync::Arc;
@@ -156,7 +156,7 @@ impl Sender {
 
     /// What is left of a bulk that was answered document by document.
     fn sort_out(&self, operations: Vec<Operation>, items: Vec<Item>) -> Result<Option<Left>, ElasticsearchError> {
-        let mut counts = self.outbox.lock().counts;
+        let mut counts = Counts::default();
         let mut left = Vec::new();
         let mut why = None;
         for (operation, item) in operations.into_iter().zip(items) {
@@ -164,7 +164,6 @@ impl Sender {
                 Item::Done => counts.operations += 1,
                 Item::Newer => counts.newer += 1,
                 Item::Again(again) => {
-                    counts.again += 1;
                     why.get_or_insert(again);
                     left.push(operation);
                 }
@@ -175,7 +174,7 @@ impl Sender {
                 Item::Refused(refusal) => return Err(self.server.refused("send a document", refusal)),
             }
         }
-        self.outbox.lock().counts = counts;
+        self.outbox.lock().counts += counts;
         Ok(why.map(|again| Left::Again(left, again)))
     }
 
@@ -206,7 +205,10 @@ impl Sender {
             return Err(ElasticsearchError::GaveUp { doing, tries, reason: again.reason.clone() });
         }
         let pause = backoff.pause();
-        self.outbox.change(|state| state.waits(&again.reason, again.busy));
+        self.outbox.change(|state| {
+            state.counts.again += documents as u64;
+            state.waits(&again.reason, again.busy);
+        });
         if self.warned.is_none_or(|warned| warned.elapsed() > WARN_EVERY) {
             self.warned = Some(Instant::now());
             warn!(lane = self.lane, documents, reason = again.reason, "documents are sent again");

@@ -178,3 +178,28 @@ fn a_sender_waits_while_too_much_is_pending() {
     sink.finish().unwrap();
     assert_eq!(seen(&server).len(), 50);
 }
+
+#[test]
+fn what_is_sent_is_counted_whichever_lane_it_goes_by() {
+    let server = SearchServer::start(no_faults());
+    let options = ElasticsearchOptions { bulk_documents_max: 1, bulks_in_flight: 8, ..options(&server) };
+    let mut sink = started(options).unwrap();
+    sink.apply(batch(0, 11, (0..4_000).map(|n| touch(10, &format!("id {n}"), Some(n))).collect())).unwrap();
+    sink.finish().unwrap();
+    let status = sink.status();
+    assert_eq!((status.operations, status.bulks, status.again), (4_000, 4_000, 0));
+}
+
+#[test]
+fn documents_that_are_sent_again_are_counted_whether_some_or_all_were_refused() {
+    // GIVEN a server that takes nothing at first, then every second document, then all
+    let mut faults = vec![Fault::RejectItems, Fault::Refuse(503)];
+    let server = SearchServer::start(Box::new(move || faults.pop()));
+    let mut sink = started(ElasticsearchOptions { bulks_in_flight: 1, ..options(&server) }).unwrap();
+    // WHEN ten are sent
+    sink.apply(batch(0, 11, (0..10).map(|n| touch(10, &format!("id {n}"), Some(n))).collect())).unwrap();
+    sink.finish().unwrap();
+    // THEN ten were sent again, and of those five once more
+    let status = sink.status();
+    assert_eq!((status.operations, status.bulks, status.again), (10, 3, 15));
+}
