@@ -10,6 +10,7 @@ struct Remembering {
     held: Time,
     given: Vec<Time>,
     broken: bool,
+    breaks_at: Option<Time>,
     in_place: bool,
 }
 
@@ -27,6 +28,9 @@ impl Sink for Remembering {
     }
 
     fn apply(&mut self, batch: Batch) -> Result<Ack, SinkError> {
+        if self.breaks_at.is_some_and(|at| batch.upper > at) {
+            return Err(SinkError::other("broken"));
+        }
         self.given.extend(batch.touched.iter().map(|touch| touch.time));
         Ok(Ack::DurableBelow(batch.upper))
     }
@@ -85,6 +89,35 @@ fn an_index_that_cannot_be_continued_is_left_as_it_is() {
     rebuild.apply(batch(0, 3)).unwrap();
     rebuild.complete().unwrap();
     assert!(rebuild.kept.is_none() && rebuild.filled.in_place);
+}
+
+#[test]
+fn an_index_that_breaks_on_the_way_is_left_as_it_is() {
+    let mut rebuild = started(Remembering { held: 2, breaks_at: Some(5), ..Remembering::default() });
+    for (lower, upper) in [(0, 5), (5, 9)] {
+        rebuild.apply(batch(lower, upper)).unwrap();
+        assert_eq!(rebuild.kept.is_some(), upper == 5);
+    }
+    rebuild.complete().unwrap();
+    assert_eq!(rebuild.filled.given, (0..9).collect::<Vec<_>>());
+}
+
+/// What was deleted before the source's snapshot, nobody tells: an index from before it is not patched.
+#[test]
+fn an_index_from_before_the_source_s_snapshot_is_left_as_it_is() {
+    let mut rebuild = started(Remembering { held: 7, ..Remembering::default() });
+    rebuild.apply(Batch { base: 8, ..batch(0, 12) }).unwrap();
+    assert!(rebuild.kept.is_none());
+    rebuild.complete().unwrap();
+}
+
+#[test]
+fn an_unaligned_index_is_only_filled_anew() {
+    let mut rebuild = Rebuild::new(Some(Remembering::default()), Remembering::default());
+    let mut identity = Identity::new(&ConversationSearch::default(), "p");
+    identity.options.push((Identity::UNALIGNED.to_owned(), "true".to_owned()));
+    rebuild.start(&identity).unwrap();
+    assert!(rebuild.kept.is_none());
 }
 
 #[test]
