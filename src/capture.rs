@@ -5,6 +5,7 @@ use crate::envelope::codecs;
 use crate::error::Error;
 use crate::source::SourceRecord;
 use crate::source::catalog::Catalog;
+use crate::source::clients::clients;
 use crate::source::input::Piece;
 use crate::source::kafka::{Kafka, KafkaReader};
 use crate::source::kcat;
@@ -75,6 +76,8 @@ impl Capture {
     /// The topics cannot be read; or the log cannot be written: [`Error::Capture`].
     pub fn run(self, out: &mut dyn Write) -> Result<Captured, Error> {
         let Capture { kafka, prefix, catalog, canonical, follow, status } = self;
+        // Behind all else: they end when it is found that this is over.
+        let (alive, _clients) = clients();
         // Whatever it waits for, the thread that asks the brokers then finds that it is over.
         let (over, stopped) = (Arc::clone(&status), Arc::clone(&status));
         let _over = StopOnDrop(&over);
@@ -83,7 +86,7 @@ impl Capture {
         let (counters, names) = (Arc::clone(&status.counters), catalog.clone());
         // A copy of what there is: whether that is enough is asked by who replays it.
         let (may_be_beheaded, may_be_compacted) = (true, true);
-        let reader = KafkaReader { kafka, prefix, catalog, tailing, status, may_be_beheaded, may_be_compacted };
+        let reader = KafkaReader { kafka, prefix, catalog, tailing, status, may_be_beheaded, may_be_compacted, alive };
         let (mut captured, mut outcome) = (Captured::default(), Ok(()));
         captured.whole = reader.read(&mut |piece| {
             let Piece::Records { records, .. } = piece else { return true };

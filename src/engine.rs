@@ -17,6 +17,9 @@ use crate::report::Report;
 use crate::sink::drive::{Driven, drive};
 use crate::sink::{ForEach, Identity, Sink, SinkError, Touch};
 use crate::source::catalog::Catalog;
+use crate::source::clients::Clients;
+#[cfg(feature = "kafka")]
+use crate::source::clients::clients;
 use crate::source::feed;
 use crate::source::input::Input;
 #[cfg(feature = "kafka")]
@@ -231,9 +234,11 @@ impl<V: View> Engine<V> {
             compact_from: compact_from(options.memory_budget),
         };
         status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));
-        // However it ends, by a panic of the sink too, the threads then find that it is over and stop.
+        let (input, _clients) = reads.input(&options, &prefix, &catalog, status);
+        // However it ends, by a panic of the sink too, the threads then find that it is over and stop: before the clients are
+        // waited for.
         let over = StopOnDrop(status);
-        let inlets = feed::start(reads.input(&options, &prefix, &catalog, status), &catalog, workers, workers)?;
+        let inlets = feed::start(input, &catalog, workers, workers)?;
         let (batches_in, batches) = queue(BATCHES);
         let guards = worker::start(plan, inlets, batches_in)?;
         // A panic drops the guards, which wait for the workers: these must have been told before.
@@ -323,29 +328,39 @@ impl Reads {
         }
     }
 
-    /// The same, as it is to be read.
-    fn input(self, options: &EngineOptions, prefix: &str, catalog: &Catalog, status: &Arc<Status>) -> Input {
+    /// The same, as it is to be read; and the clients that it is read with.
+    fn input(
+        self,
+        options: &EngineOptions,
+        prefix: &str,
+        catalog: &Catalog,
+        status: &Arc<Status>,
+    ) -> (Input, Option<Clients>) {
         let stopped = Arc::clone(status);
         let settle = Some(Duration::from_millis(options.settle_ms)).filter(|settle| !settle.is_zero());
         let tailing = Tailing { settle, goes_on: Box::new(move || !stopped.is_stopped()) };
         match self {
-            Reads::Log(Log { inputs, follow, block_bytes }) => Input::Log(LogReader {
-                inputs,
-                block_bytes: block_bytes.max(1),
-                tailing: Some(tailing).filter(|_| follow),
-            }),
-            Reads::Source(source) => Input::Source { source, tailing },
+            Reads::Log(Log { inputs, follow, block_bytes }) => {
+                let tailing = Some(tailing).filter(|_| follow);
+                (Input::Log(LogReader { inputs, block_bytes: block_bytes.max(1), tailing }), None)
+            }
+            Reads::Source(source) => (Input::Source { source, tailing }, None),
             #[cfg(feature = "kafka")]
-            Reads::Kafka(kafka) => Input::Kafka(KafkaReader {
-                kafka,
-                prefix: prefix.to_owned(),
-                catalog: catalog.clone(),
-                tailing,
-                status: Arc::clone(status),
-                may_be_beheaded: options.allow_partial_base || options.snapshot_complete,
-                // Where each row stands for itself, the last of a key is all there need be.
-                may_be_compacted: options.alignment == Alignment::None,
-            }),
+            Reads::Kafka(kafka) => {
+                let (alive, clients) = clients();
+                let reader = KafkaReader {
+                    kafka,
+                    prefix: prefix.to_owned(),
+                    catalog: catalog.clone(),
+                    tailing,
+                    status: Arc::clone(status),
+                    may_be_beheaded: options.allow_partial_base || options.snapshot_complete,
+                    // Where each row stands for itself, the last of a key is all there need be.
+                    may_be_compacted: options.alignment == Alignment::None,
+                    alive,
+                };
+                (Input::Kafka(reader), Some(clients))
+            }
         }
     }
 }

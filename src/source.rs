@@ -6,6 +6,7 @@
 //! ```
 
 pub(crate) mod catalog;
+pub(crate) mod clients;
 pub(crate) mod feed;
 pub(crate) mod input;
 #[cfg(feature = "kafka")]

@@ -25,7 +25,8 @@ pub(super) fn stop_on_signal(handle: RunHandle) -> Result<()> {
         let mut asked = false;
         for signal in signals.forever() {
             if asked {
-                std::process::exit(128 + signal);
+                // At once: the libraries that are in use are not taken down under those who use them.
+                signal_hook::low_level::exit(128 + signal);
             }
             asked = true;
             handle.stop();

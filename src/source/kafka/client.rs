@@ -1,6 +1,7 @@
 //! The client: librdkafka with the user's properties, ours, and a word for what it reports.
 
 use super::{Kafka, KafkaError};
+use crate::source::clients::Alive;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
@@ -33,8 +34,9 @@ const FIXED: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
 ];
 
-/// A consumer of these properties. `ends` asks for a word at the end of each partition.
-pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool) -> Result<Consumer, KafkaError> {
+/// A consumer of these properties, which holds on to `alive` until it is closed. `ends` asks for a word at the end of each
+/// partition.
+pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool, alive: &Alive) -> Result<Consumer, KafkaError> {
     let mut config = ClientConfig::new();
     // Only for those who watch the lag; and the client wants one.
     config.set("group.id", format!("deltaic-{prefix}"));
@@ -58,15 +60,17 @@ pub(super) fn consumer(kafka: &Kafka, prefix: &str, ends: bool) -> Result<Consum
         let problem = "expected HOST:PORT of a broker, several with commas between".to_owned();
         return Err(KafkaError::Property { name: "bootstrap.servers".to_owned(), problem });
     }
-    config.create_with_context(Context::default()).map_err(|error| match error {
-        // Its words may hold the value, which may be a secret.
-        ClientError::ClientConfig(_, problem, name, value) => {
-            let told = value.is_empty() || !kafka.is_secret(&name);
-            let problem = if told { problem } else { "it is not accepted".into() };
-            KafkaError::Property { name, problem }
-        }
-        other => KafkaError::Client(other.to_string()),
-    })
+    config.create_with_context(Context { alive: alive.clone(), commit_failed: AtomicBool::new(false) }).map_err(
+        |error| match error {
+            // Its words may hold the value, which may be a secret.
+            ClientError::ClientConfig(_, problem, name, value) => {
+                let told = value.is_empty() || !kafka.is_secret(&name);
+                let problem = if told { problem } else { "it is not accepted".into() };
+                KafkaError::Property { name, problem }
+            }
+            other => KafkaError::Client(other.to_string()),
+        },
+    )
 }
 
 /// The most that is taken at a time of what a client has to say.
@@ -89,9 +93,10 @@ pub(super) fn said(consumer: &Consumer) -> Result<Vec<ClientError>, KafkaError> 
     Ok(errors)
 }
 
-/// Hands what the client reports to the log.
-#[derive(Default)]
+/// Hands what the client reports to the log. The client drops it when it is closed and its threads have ended.
 pub(super) struct Context {
+    #[expect(dead_code, reason = "it is held")]
+    alive: Alive,
     /// Offsets could not be committed, the last time it was tried.
     commit_failed: AtomicBool,
 }
@@ -192,10 +197,12 @@ pub(super) fn trouble(error: &ClientError) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::clients::clients;
 
     #[test]
     fn a_property_that_is_ours_or_wrong_is_told_and_no_secret_with_it() {
-        let told = |kafka: Kafka| consumer(&kafka, "podium", false).err().unwrap().to_string();
+        let (alive, _clients) = clients();
+        let told = |kafka: Kafka| consumer(&kafka, "podium", false, &alive).err().unwrap().to_string();
         let told_own = told(Kafka::new("b:9").property("isolation.level", "read_uncommitted"));
         assert_eq!(
             told_own,

@@ -10,9 +10,11 @@
 
 use super::admin::{TopicId, topic_configs};
 use super::client::{Consumer, Trouble, consumer, said, trouble};
+use super::reader::KafkaReader;
 use super::topics::Topics;
 use super::{Kafka, KafkaError, KafkaStart};
 use crate::source::catalog::{Catalog, Partition};
+use crate::source::clients::Alive;
 use crate::status::{Status, Waiting};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
@@ -88,25 +90,21 @@ const WAITING: usize = 3;
 
 impl Asking {
     /// Starts the thread, with a client of its own: an answer would wait until a broker has something to read, and what one
-    /// that lags knows would decide what is read. `may_be_compacted` allows topics that do not keep every record.
-    pub(super) fn start(
-        kafka: &Kafka,
-        prefix: &str,
-        catalog: &Catalog,
-        status: &Arc<Status>,
-        may_be_compacted: bool,
-    ) -> Result<Asking, KafkaError> {
-        let consumer = Arc::new(consumer(kafka, prefix, false)?);
+    /// that lags knows would decide what is read.
+    pub(super) fn start(reader: &KafkaReader) -> Result<Asking, KafkaError> {
+        let KafkaReader { kafka, prefix, catalog, status, may_be_compacted, alive, .. } = reader;
+        let consumer = Arc::new(consumer(kafka, prefix, false, alive)?);
         let (questions, asked) = sync_channel(WAITING);
         let (answer, answers) = sync_channel(WAITING);
         let mut brokers = Brokers {
             topics: Topics::new(Arc::clone(&consumer), ANSWER),
             consumer,
             kafka: kafka.clone(),
-            prefix: prefix.to_owned(),
+            prefix: prefix.clone(),
             catalog: catalog.clone(),
             status: Arc::clone(status),
-            may_be_compacted,
+            may_be_compacted: *may_be_compacted,
+            alive: alive.clone(),
             known: BTreeMap::new(),
             policies: Policies::default(),
             tails: None,
@@ -177,6 +175,7 @@ struct Brokers {
     catalog: Catalog,
     status: Arc<Status>,
     may_be_compacted: bool,
+    alive: Alive,
     topics: Topics,
     known: BTreeMap<u16, Known>,
     policies: Policies,
@@ -370,7 +369,7 @@ impl Brokers {
         let reading = match &self.tails {
             Some(reading) => Arc::clone(reading),
             None => {
-                let reading = Arc::new(consumer(&self.kafka, &self.prefix, true).map_err(Failed::For)?);
+                let reading = Arc::new(consumer(&self.kafka, &self.prefix, true, &self.alive).map_err(Failed::For)?);
                 Arc::clone(self.tails.insert(reading))
             }
         };

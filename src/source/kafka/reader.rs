@@ -15,6 +15,7 @@ use super::fetched::{Fetched, FetchedRecords};
 use super::{Kafka, KafkaError};
 use crate::source::Mark;
 use crate::source::catalog::{Catalog, Partition};
+use crate::source::clients::Alive;
 use crate::source::input::{Piece, Records};
 use crate::source::log::Tailing;
 use crate::source::packed::Packed;
@@ -56,15 +57,16 @@ pub(crate) struct KafkaReader {
     pub(crate) may_be_beheaded: bool,
     /// Whether topics may lack records that later ones of their keys have overtaken.
     pub(crate) may_be_compacted: bool,
+    /// What its clients hold.
+    pub(crate) alive: Alive,
 }
 
 impl KafkaReader {
     /// Reads until it is told to stop, or until `each` answers false. True if it came to the end that it was to read to.
     pub(crate) fn read(self, each: &mut dyn FnMut(Piece) -> bool) -> Result<bool, KafkaError> {
-        let client = Arc::new(consumer(&self.kafka, &self.prefix, false)?);
+        let client = Arc::new(self.consumer()?);
         let fetched = Fetched::new(Arc::clone(&client)).map_err(failed)?;
-        let Self { kafka, prefix, catalog, status, may_be_compacted, .. } = &self;
-        let asking = Asking::start(kafka, prefix, catalog, status, *may_be_compacted)?;
+        let asking = Asking::start(&self)?;
         let now = Instant::now();
         let mut reading = Reading {
             reader: &self,
@@ -95,6 +97,10 @@ impl KafkaReader {
         }
         reading.commit();
         Ok(reading.at_the_end)
+    }
+
+    fn consumer(&self) -> Result<Consumer, KafkaError> {
+        consumer(&self.kafka, &self.prefix, false, &self.alive)
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{ANEW, Reading, failed};
 use crate::source::catalog::Partition;
 use crate::source::kafka::KafkaError;
-use crate::source::kafka::client::consumer;
 use crate::source::kafka::ends::Question;
 use crate::source::kafka::fetched::Fetched;
 use rdkafka::consumer::Consumer as _;
@@ -45,7 +44,7 @@ impl Reading<'_> {
         }
         // The client has stopped them, and a partition that is assigned anew while it stops is forwarded no more.
         tracing::info!("positions that were said to be out of range are in their range: they are read on from");
-        let client = Arc::new(consumer(&self.reader.kafka, &self.reader.prefix, false)?);
+        let client = Arc::new(self.reader.consumer()?);
         self.fetched = Fetched::new(Arc::clone(&client)).map_err(failed)?;
         std::mem::replace(&mut self.consumer, client).unassign().map_err(failed)?;
         let assigned = self.forwarded(self.partitions.keys().copied())?;
