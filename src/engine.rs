@@ -359,7 +359,7 @@ impl Reads {
                     may_be_compacted: options.alignment == Alignment::None,
                     alive,
                 };
-                (Input::Kafka(reader), Some(clients))
+                (Input::Kafka(Box::new(reader)), Some(clients))
             }
         }
     }

@@ -30,5 +30,5 @@ pub use responses::{ResponsesOptions, ServerResponses, record};
 pub use search::{SearchFault, SearchServerSummary, SearchSummary};
 pub use secured::SecuredSummary;
 pub use snapshots::SnapshotsSummary;
-pub use speed::{SpeedOptions, SpeedPart, SpeedSummary, speed};
+pub use speed::{BulksSpeed, SearchSpeedSummary, SpeedOptions, SpeedPart, SpeedSummary, speed};
 pub use topics::TopicsSummary;

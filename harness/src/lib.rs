@@ -48,8 +48,9 @@ pub use connector::{
 pub use delivery::{Delivery, cut, deliver, kcat_line, record_of};
 pub use kill::{KillOptions, KillSummary, Life, kill};
 pub use lab::{
-    LabOptions, LabPart, LabSummary, ResponsesOptions, SearchFault, SearchServerSummary, SearchSummary, SecuredSummary,
-    ServerResponses, SnapshotsSummary, SpeedOptions, SpeedPart, SpeedSummary, TopicsSummary, lab, record, speed,
+    BulksSpeed, LabOptions, LabPart, LabSummary, ResponsesOptions, SearchFault, SearchServerSummary,
+    SearchSpeedSummary, SearchSummary, SecuredSummary, ServerResponses, SnapshotsSummary, SpeedOptions, SpeedPart,
+    SpeedSummary, TopicsSummary, lab, record, speed,
 };
 pub use mutants::{Verdict, mutants};
 pub use oddities::Oddities;

@@ -101,7 +101,8 @@ enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
-    /// Measure with a real broker: reading topics against a log, broker to searchable, commit to broker.
+    /// Measure with real servers: reading topics against a log, broker to searchable, commit to broker, and how fast search
+    /// servers are filled.
     Speed {
         /// Rows of the log that is read.
         #[arg(long, default_value_t = 560_000)]
@@ -115,9 +116,12 @@ enum Command {
         /// At which share of the peak they are.
         #[arg(long, default_value_t = 0.5)]
         share: f64,
-        /// Only this part: read, searchable or commits.
+        /// Only this part: read, searchable, commits or search.
         #[arg(long, value_parser = speed_part)]
         only: Option<SpeedPart>,
+        /// Search servers: as of `lab`.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        servers: String,
         /// The folder of all that is installed and written [default: `lab` in the target folder].
         #[arg(long)]
         dir: Option<PathBuf>,
@@ -189,10 +193,11 @@ fn main() -> Result<()> {
             println!("{summary:#?}");
             Ok(())
         }
-        Command::Speed { rows, rounds, seconds, share, only, dir } => {
+        Command::Speed { rows, rounds, seconds, share, only, servers, dir } => {
             let own = std::env::current_exe()?;
             let dir = dir.unwrap_or_else(|| own.parent().unwrap_or(Path::new(".")).join("../lab"));
-            println!("{:#?}", harness::speed(&harness::SpeedOptions { dir, rows, rounds, seconds, share, only })?);
+            let options = harness::SpeedOptions { dir, rows, rounds, seconds, share, only, servers };
+            println!("{:#?}", harness::speed(&options)?);
             Ok(())
         }
         Command::Responses { out, only, dir } => {
@@ -223,7 +228,8 @@ fn speed_part(text: &str) -> Result<SpeedPart, String> {
         "read" => Ok(SpeedPart::Read),
         "searchable" => Ok(SpeedPart::Searchable),
         "commits" => Ok(SpeedPart::Commits),
-        _ => Err("expected read, searchable or commits".to_owned()),
+        "search" => Ok(SpeedPart::Search),
+        _ => Err("expected read, searchable, commits or search".to_owned()),
     }
 }
 

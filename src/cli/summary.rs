@@ -127,7 +127,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report, shown: &Shown) -> io:
         writeln!(out, "cut           the log stops inside a line or a compressed frame; what is whole was used")?;
     }
     if report.interrupted {
-        writeln!(out, "stopped       by a signal, before the end of the log")?;
+        writeln!(out, "stopped       by a signal")?;
     }
     writeln!(out, "seconds       {:.2}", report.elapsed.as_secs_f64())
 }

@@ -28,7 +28,7 @@ pub(crate) enum Input {
     Source { source: Box<dyn Source>, tailing: Tailing },
     /// Topics in Kafka.
     #[cfg(feature = "kafka")]
-    Kafka(KafkaReader),
+    Kafka(Box<KafkaReader>),
 }
 
 /// A part of the input, in its order.

@@ -23,15 +23,20 @@ pub(super) struct Installed {
 
 /// Installs what is missing, the jars in `dir`; and makes an empty folder in it for what is run.
 pub(super) fn install(dir: &Path, run: &str) -> Result<(Installed, PathBuf)> {
+    let (dir, run) = run_folder(dir, run)?;
+    Ok((installed(&dir)?, run))
+}
+
+/// Where jars go, and an empty folder in it for what is run.
+pub(super) fn run_folder(dir: &Path, run: &str) -> Result<(PathBuf, PathBuf)> {
     fs::create_dir_all(dir)?;
     let dir = fs::canonicalize(dir)?;
-    let installed = installed(&dir)?;
     let run = dir.join(run);
     if run.exists() {
         fs::remove_dir_all(&run)?;
     }
     fs::create_dir_all(&run)?;
-    Ok((installed, run))
+    Ok((dir, run))
 }
 
 fn installed(dir: &Path) -> Result<Installed> {

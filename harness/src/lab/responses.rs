@@ -18,7 +18,7 @@ mod request;
 
 use self::overload::overload;
 use self::request::Request;
-use super::search_server::{SearchInstalled, SearchKind, SearchServer};
+use super::search_server::{MEMORY, SearchInstalled, SearchKind, SearchServer};
 use super::server::free_port;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ fn record_one(kind: SearchKind, options: &ResponsesOptions) -> Result<ServerResp
         fs::remove_dir_all(&run)?;
     }
     let port = free_port()?;
-    let start = |settings| SearchServer::start(kind, &installed, &run, port, settings);
+    let start = |settings| SearchServer::start(kind, &installed, &run, port, MEMORY, settings);
     let mut answers = Answers::default();
 
     let begun = Instant::now();

@@ -22,6 +22,7 @@ mod reader;
 mod round;
 
 use super::LabOptions;
+use super::install::run_folder;
 use super::search_server::SearchKind;
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
@@ -30,7 +31,6 @@ use logs::GivenLog;
 use node::Node;
 use round::Round;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -129,27 +129,27 @@ const FAULTS_WITHOUT_VERSIONS: [SearchFault; 7] = [
 
 /// Fills indexes of each server that is asked for.
 pub(super) fn search(options: &LabOptions) -> Result<SearchSummary> {
-    fs::create_dir_all(&options.dir)?;
-    let dir = fs::canonicalize(&options.dir)?;
-    let run = dir.join("run-search");
-    if run.exists() {
-        fs::remove_dir_all(&run)?;
-    }
-    fs::create_dir_all(&run)?;
-    let mut summary = SearchSummary::default();
-    let mut kinds = Vec::new();
-    for kind in SearchKind::ALL {
-        match left_out(kind, &options.servers) {
-            Some(why) => summary.skipped.push(format!("{}: {why}", kind.label())),
-            None => kinds.push(kind),
-        }
-    }
+    let (dir, run) = run_folder(&options.dir, "run-search")?;
+    let (kinds, skipped) = chosen(&options.servers);
+    let mut summary = SearchSummary { skipped, ..SearchSummary::default() };
     let captures = logs::captures(&run)?;
     for kind in kinds {
         let of = server(kind, options, &dir, &run, &captures);
         summary.servers.push(of.with_context(|| format!("{}, seed {}", kind.label(), options.seed))?);
     }
     Ok(summary)
+}
+
+/// The servers that are asked; and those that are left out, each with the reason.
+pub(super) fn chosen(wanted: &str) -> (Vec<SearchKind>, Vec<String>) {
+    let (mut kinds, mut skipped) = (Vec::new(), Vec::new());
+    for kind in SearchKind::ALL {
+        match left_out(kind, wanted) {
+            Some(why) => skipped.push(format!("{}: {why}", kind.label())),
+            None => kinds.push(kind),
+        }
+    }
+    (kinds, skipped)
 }
 
 /// Why a server is not asked.

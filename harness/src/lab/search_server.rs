@@ -25,8 +25,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Java's memory.
-const MEMORY: &str = "512m";
+/// Java's memory: enough for what is to go wrong, and for what is to go fast, which is refused at three quarters of it.
+pub(crate) const MEMORY: &str = "512m";
+pub(crate) const MUCH_MEMORY: &str = "3g";
 
 /// How long an answer about health may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -260,6 +261,7 @@ impl SearchServer {
         installed: &SearchInstalled,
         dir: &Path,
         port: u16,
+        memory: &str,
         settings: &[(&str, &str)],
     ) -> Result<SearchServer> {
         let Some(program) = installed.programs.get(&kind) else {
@@ -270,7 +272,7 @@ impl SearchServer {
         }
         let dir = fs::canonicalize(dir)?;
         fs::write(dir.join("log4j2.properties"), LOG4J)?;
-        let mut arguments = program.java_arguments(kind, &dir);
+        let mut arguments = program.java_arguments(kind, &dir, memory);
         arguments.extend(own_settings(&program.home, &dir, port).map(|(name, value)| format!("{name}={value}")));
         if kind.is_opensearch() {
             arguments.extend(["transport.type=netty4", "http.type=netty4"].map(str::to_owned));
@@ -303,12 +305,12 @@ impl SearchServer {
 }
 
 impl Program {
-    fn java_arguments(&self, kind: SearchKind, dir: &Path) -> Vec<String> {
+    fn java_arguments(&self, kind: SearchKind, dir: &Path, memory: &str) -> Vec<String> {
         let home = self.home.display();
         let [(main, _), _] = kind.sources();
         vec![
-            format!("-Xms{MEMORY}"),
-            format!("-Xmx{MEMORY}"),
+            format!("-Xms{memory}"),
+            format!("-Xmx{memory}"),
             "-XX:+UseSerialGC".to_owned(),
             format!("-Djava.io.tmpdir={}", dir.join("tmp").display()),
             format!("-Dlog4j2.configurationFile={}", dir.join("log4j2.properties").display()),

@@ -7,6 +7,12 @@
 //! | peak | transactions that lie in the topics already, into an embedded index that holds their snapshot |
 //! | broker to searchable | transactions at a share of the peak: from the moment the broker took an END, by its clock, to the moment a reader that reloads after each commit has it |
 //! | commit to broker | transactions of one row: from the return of COMMIT to the END in the topic |
+//! | search | search servers: see the module of that name |
+
+mod raw;
+mod search;
+
+pub use search::{BulksSpeed, SearchSpeedSummary};
 
 use super::broker::Broker;
 use super::install::install;
@@ -44,6 +50,8 @@ pub struct SpeedOptions {
     pub share: f64,
     /// Only this part.
     pub only: Option<SpeedPart>,
+    /// Search servers: see [`LabOptions::servers`](super::LabOptions).
+    pub servers: String,
 }
 
 /// A part of what is measured.
@@ -55,6 +63,8 @@ pub enum SpeedPart {
     Searchable,
     /// Commit to broker.
     Commits,
+    /// Search servers, against a raw client.
+    Search,
 }
 
 /// What was seen. Times are in milliseconds.
@@ -84,6 +94,8 @@ pub struct SpeedSummary {
     pub commit_to_broker_p50: f64,
     /// The same, of 99 of 100.
     pub commit_to_broker_p99: f64,
+    /// Search servers.
+    pub search: Vec<SearchSpeedSummary>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -101,27 +113,38 @@ const COMMITS: usize = 300;
 /// # Errors
 /// What cannot be started, or does not come to an end.
 pub fn speed(options: &SpeedOptions) -> Result<SpeedSummary> {
+    let mut summary = SpeedSummary::default();
+    if options.only != Some(SpeedPart::Search) {
+        beside_kafka(options, &mut summary)?;
+    }
+    if options.only.is_none_or(|only| only == SpeedPart::Search) {
+        summary.search = search::search(options)?;
+    }
+    Ok(summary)
+}
+
+/// All that needs a broker.
+fn beside_kafka(options: &SpeedOptions, summary: &mut SpeedSummary) -> Result<()> {
     let (installed, run) = install(&options.dir, "speed")?;
     let mut stack = Stack::start(&installed, &run)?;
     // It would work beside what is measured.
     stack.kill_connect()?;
     let broker = Broker::at(stack.broker)?;
-    let mut summary = SpeedSummary::default();
     let part = |part| options.only.is_none_or(|only| only == part);
     if part(SpeedPart::Read) {
-        read(&broker, options, &run, &mut summary)?;
+        read(&broker, options, &run, summary)?;
     }
     if part(SpeedPart::Searchable) {
-        searchable(&broker, &stack, options, &run, &mut summary)?;
+        searchable(&broker, &stack, options, &run, summary)?;
     }
     if part(SpeedPart::Commits) {
         let postgres = Postgres::start(&installed, &run)?;
         stack.start_connect()?;
-        commits(&postgres, &stack, &mut summary)?;
+        commits(&postgres, &stack, summary)?;
         drop(stack);
         postgres.stop()?;
     }
-    Ok(summary)
+    Ok(())
 }
 
 /// Wall and CPU seconds of this process.

@@ -1,6 +1,6 @@
 //! The server that things happen to: always at the same port, with the same files, and little room for writes that wait.
 
-use super::super::search_server::{SearchInstalled, SearchKind, SearchServer};
+use super::super::search_server::{MEMORY, SearchInstalled, SearchKind, SearchServer};
 use super::super::server::lasting_port;
 use super::reader::Reader;
 use anyhow::{Context, Result};
@@ -34,7 +34,7 @@ impl Node {
     }
 
     pub(super) fn start(&mut self) -> Result<()> {
-        self.server = Some(SearchServer::start(self.kind, &self.installed, &self.folder, self.port, SMALL)?);
+        self.server = Some(SearchServer::start(self.kind, &self.installed, &self.folder, self.port, MEMORY, SMALL)?);
         Ok(())
     }
 
