@@ -39,7 +39,7 @@ struct Target<'a> {
 }
 
 impl Operation {
-    pub(super) fn of(touch: Touch) -> Operation {
+    pub(super) fn of(touch: &Touch) -> Operation {
         let document = match &touch.action {
             Action::Upsert(document) => {
                 let json = serde_json::to_string(&DocumentJson(document)).expect("a document has a JSON form");
@@ -47,7 +47,7 @@ impl Operation {
             }
             Action::Delete => None,
         };
-        Operation { id: touch.id, time: touch.time, document }
+        Operation { id: touch.id.clone(), time: touch.time, document }
     }
 
     /// Bytes that it takes in a body, about.

@@ -23,7 +23,7 @@ use std::hash::{BuildHasher, RandomState};
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
     by_id: RandomState,
-    /// Bytes of all that waits or is on its way.
+    /// Bytes of memory of all that waits or is on its way.
     bytes: usize,
     /// What lies below was given.
     accepted: Time,
@@ -38,8 +38,11 @@ struct Lane {
     on_its_way: Option<(Time, usize)>,
 }
 
+/// A document. It becomes JSON when it is taken: the first bulk leaves while others of its batch are still as they came.
 struct Waiting {
-    operation: Operation,
+    touch: Touch,
+    /// Of memory: about as many as of JSON.
+    bytes: usize,
     /// The `lower` of its batch.
     lower: Time,
 }
@@ -86,11 +89,11 @@ impl Lanes {
     /// Takes a batch.
     pub(super) fn accept(&mut self, lower: Time, upper: Time, touched: Vec<Touch>) {
         for touch in touched {
-            let operation = Operation::of(touch);
-            self.bytes += operation.bytes();
-            let lane = self.by_id.hash_one(&operation.id) as usize % self.lanes.len();
+            let bytes = touch.bytes();
+            self.bytes += bytes;
+            let lane = self.by_id.hash_one(&touch.id) as usize % self.lanes.len();
             if let Some(lane) = self.lanes.get_mut(lane) {
-                lane.waiting.push_back(Waiting { operation, lower });
+                lane.waiting.push_back(Waiting { touch, bytes, lower });
             }
         }
         self.accepted = upper;
@@ -105,10 +108,10 @@ impl Lanes {
         let Some(lane) = self.lanes.get(lane).filter(|lane| lane.on_its_way.is_none()) else { return Ready::Nothing };
         let mut bytes = 0;
         for (documents, waiting) in lane.waiting.iter().enumerate() {
-            if waiting.operation.time >= self.attempted {
+            if waiting.touch.time >= self.attempted {
                 return if documents == 0 { Ready::Unannounced } else { Ready::Some };
             }
-            bytes += waiting.operation.bytes();
+            bytes += waiting.bytes;
             if documents + 1 >= max.documents || bytes >= max.bytes {
                 return Ready::Full;
             }
@@ -130,14 +133,17 @@ impl Lanes {
         let (mut taken, mut bytes) = (0, 0);
         let mut lower = None;
         while let Some(waiting) = lane.waiting.front() {
-            let more = waiting.operation.bytes();
-            let is_full = operations.len() >= max.documents || bytes + more > max.bytes;
-            if waiting.operation.time >= attempted || (!operations.is_empty() && is_full) {
+            if waiting.touch.time >= attempted || operations.len() >= max.documents {
                 break;
             }
-            let Some(Waiting { operation, lower: of_batch }) = lane.waiting.pop_front() else { break };
-            lower.get_or_insert(of_batch);
-            taken += more;
+            let operation = Operation::of(&waiting.touch);
+            let more = operation.bytes();
+            if !operations.is_empty() && bytes + more > max.bytes {
+                break;
+            }
+            lower.get_or_insert(waiting.lower);
+            taken += waiting.bytes;
+            lane.waiting.pop_front();
             let known = at.get(&operation.id).and_then(|at: &usize| operations.get_mut(*at));
             match known {
                 Some(known) => {
