@@ -10,6 +10,7 @@
 //!
 //! # Notes
 //! - A clean restart is worse than a kill: the server forgets the versions of documents that are deleted.
+//! - Some indexes are then rebuilt by runs that are killed, and are exact all the while.
 //! - At the end there is one answer. Before, a document may be at the state that is durable, or at any that was attempted since.
 
 mod follower;
@@ -68,6 +69,10 @@ pub struct SearchServerSummary {
     pub exact: u64,
     /// Documents in them.
     pub documents: u64,
+    /// Indexes that were rebuilt from their logs at the end, each exact before, between and after.
+    pub rebuilds: u64,
+    /// Rebuilds that were killed.
+    pub rebuild_kills: u64,
     /// How often documents were deleted on the way.
     pub deletes: u64,
     /// How often some of those came again.
@@ -199,5 +204,6 @@ fn server(
     ensure!(load_refused > 0 && refused > 0, "nothing was refused for now: {load_refused}, {refused}");
     ensure!(summary.deletes > 1_000 && summary.returns > 1_000, "few documents came and went: {summary:?}");
     ensure!(summary.between > 0, "no index was seen between two LSNs");
+    ensure!(summary.rebuild_kills > 0, "no rebuild was killed");
     Ok(summary)
 }

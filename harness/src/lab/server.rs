@@ -69,9 +69,18 @@ impl Server {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
+    /// Waits until it ends by itself, and says how.
+    pub(super) fn wait(mut self) -> Result<std::process::ExitStatus> {
+        self.ended()
+    }
+
     /// Asks it to end by `signal`, and says how it ended.
     pub(super) fn stop(mut self, signal: Signal) -> Result<std::process::ExitStatus> {
         self.signal(signal)?;
+        self.ended()
+    }
+
+    fn ended(&mut self) -> Result<std::process::ExitStatus> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {

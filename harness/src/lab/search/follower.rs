@@ -10,6 +10,11 @@ use fastrand::Rng;
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// About as long as a rebuild takes.
+const REBUILD_MS: u64 = 500;
 
 /// A run, and all of its files.
 pub(super) struct Follower<'a> {
@@ -20,6 +25,8 @@ pub(super) struct Follower<'a> {
     process: Option<Server>,
     /// Where its log of messages ends that its earlier lives have written.
     said_before: usize,
+    /// The index behind the alias.
+    pub(super) index: String,
 }
 
 /// How the sink is told to go about it.
@@ -67,7 +74,8 @@ impl<'a> Follower<'a> {
         fs::create_dir_all(&folder)?;
         File::create(folder.join("log.jsonl"))?;
         fs::write(folder.join("deltaic.toml"), config(given, &alias, words, rng))?;
-        Ok(Follower { given, alias, program: program.to_owned(), folder, process: None, said_before: 0 })
+        let index = format!("{alias}-000001");
+        Ok(Follower { given, alias, program: program.to_owned(), folder, process: None, said_before: 0, index })
     }
 
     pub(super) fn oracle(&self) -> &'a Oracle {
@@ -85,10 +93,36 @@ impl<'a> Follower<'a> {
 
     pub(super) fn start(&mut self) -> Result<()> {
         self.said_before = fs::read(self.messages()).map_or(0, |said| said.len());
-        let config = self.folder.join("deltaic.toml");
-        let arguments = ["run".to_owned(), config.display().to_string()];
-        self.process = Some(Server::start(&self.alias, &self.program, None, &arguments, self.messages())?);
+        self.process = Some(self.command("run")?);
         Ok(())
+    }
+
+    fn command(&self, command: &str) -> Result<Server> {
+        let config = self.folder.join("deltaic.toml");
+        let arguments = [command.to_owned(), config.display().to_string()];
+        Server::start(&self.alias, &self.program, None, &arguments, self.messages())
+    }
+
+    /// Fills another index from the whole log, which takes the place of the one that is there; and is killed on the way, again
+    /// and again. Answers how often.
+    pub(super) fn rebuild(&mut self, reader: &Reader, kills: u32, rng: &mut Rng) -> Result<u64> {
+        let mut killed = 0;
+        for _ in 0..kills {
+            let mut rebuild = self.command("rebuild")?;
+            thread::sleep(Duration::from_millis(rng.u64(..REBUILD_MS)));
+            killed += u64::from(rebuild.lives()?);
+            rebuild.kill()?;
+            // Readers never find less than everything.
+            self.index = reader.index_of(&self.alias)?;
+            self.must_be_exact(reader)?;
+        }
+        let (before, rebuild) = (self.index.clone(), self.command("rebuild")?);
+        let ended = rebuild.wait()?;
+        ensure!(ended.success(), "a rebuild: {ended}; see {}", self.messages().display());
+        self.index = reader.index_of(&self.alias)?;
+        ensure!(self.index != before, "{} is still on {before}", self.alias);
+        self.must_be_exact(reader)?;
+        Ok(killed)
     }
 
     /// Kills it, and starts it again.
@@ -120,9 +154,9 @@ impl<'a> Follower<'a> {
     /// Reads what the alias shows, and compares it with what may be there.
     pub(super) fn look(&self, reader: &Reader) -> Result<Look> {
         // Everything below this is in already, and what is read later may only be later.
-        let Some(before) = reader.said(&self.alias)? else { return Ok(Look::Nothing) };
+        let Some(before) = reader.said(&self.index)? else { return Ok(Look::Nothing) };
         let found = reader.documents(&self.alias)?;
-        let after = reader.said(&self.alias)?.context("a progress document that stays")?;
+        let after = reader.said(&self.index)?.context("a progress document that stays")?;
         ensure!(before.between.durable <= after.between.durable, "the index went back from {before:?} to {after:?}");
         let mut between = before.between;
         between.attempted = after.between.attempted;
@@ -133,12 +167,12 @@ impl<'a> Follower<'a> {
 
     /// Whether everything is in, by what the index says.
     pub(super) fn is_at_end(&self, reader: &Reader) -> Result<bool> {
-        Ok(reader.said(&self.alias)?.is_some_and(|said| said.between.durable > self.oracle().end.0))
+        Ok(reader.said(&self.index)?.is_some_and(|said| said.between.durable > self.oracle().end.0))
     }
 
     /// Compares what is there at the end: one state for each document, and no other document; how many there are.
     pub(super) fn must_be_exact(&self, reader: &Reader) -> Result<u64> {
-        let Said { between, documents } = reader.said(&self.alias)?.context("a progress document")?;
+        let Said { between, documents } = reader.said(&self.index)?.context("a progress document")?;
         let oracle = self.oracle();
         ensure!(between.durable == between.attempted, "{} says that it is not exact: {between:?}", self.alias);
         ensure!(between.durable == oracle.end.0 + 1, "{} is at {between:?}, not at {}", self.alias, oracle.end);

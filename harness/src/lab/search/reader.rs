@@ -68,9 +68,27 @@ impl Reader {
         }
     }
 
-    /// What the index behind an alias says of itself; `None` before it is there.
-    pub(super) fn said(&self, alias: &str) -> Result<Option<Said>> {
-        let path = format!("/{}/_doc/deltaic-progress", index_of(alias));
+    /// The index behind an alias.
+    pub(super) fn index_of(&self, alias: &str) -> Result<String> {
+        let found = self.must("GET", &format!("/_alias/{alias}"), None)?;
+        let mut indexes = found.as_object().into_iter().flatten().map(|(index, _)| index.clone());
+        match (indexes.next(), indexes.next()) {
+            (Some(index), None) => Ok(index),
+            _ => bail!("{alias} should be on one index: {found}"),
+        }
+    }
+
+    /// Deletes all indexes that were ever behind an alias, or were to be.
+    pub(super) fn delete_all(&self, alias: &str) -> Result<()> {
+        // A server may refuse to delete what is not named in full.
+        let found = self.must("GET", &format!("/{alias}-0*"), None)?;
+        let indexes = found.as_object().into_iter().flatten().map(|(index, _)| index);
+        indexes.map(|index| self.must("DELETE", &format!("/{index}"), None).map(drop)).collect()
+    }
+
+    /// What an index says of itself; `None` before it is there.
+    pub(super) fn said(&self, index: &str) -> Result<Option<Said>> {
+        let path = format!("/{index}/_doc/deltaic-progress");
         let Answer { status, body } = self.ask("GET", &path, None)?;
         match status {
             404 => return Ok(None),
@@ -82,7 +100,7 @@ impl Reader {
             let between = Between { durable: number("durable")?, attempted: number("attempted_upper")? };
             Some(Said { between, documents: number("documents")? })
         };
-        said().with_context(|| format!("the progress document of {alias}: {status} {body}")).map(Some)
+        said().with_context(|| format!("the progress document of {index}: {status} {body}")).map(Some)
     }
 
     /// All documents that an alias shows at one moment.
@@ -109,11 +127,6 @@ impl Reader {
             page = self.must("POST", "/_search/scroll", Some(&more))?;
         }
     }
-}
-
-/// The index that a sink makes for an alias.
-pub(super) fn index_of(alias: &str) -> String {
-    format!("{alias}-000001")
 }
 
 /// Fails unless a search was answered by all shards.

@@ -4,7 +4,7 @@ use super::follower::{Ended, Follower, Look};
 use super::growth::{Growing, Growth};
 use super::load::load;
 use super::node::Node;
-use super::reader::{Busy, index_of};
+use super::reader::Busy;
 use super::{SearchFault, SearchServerSummary};
 use anyhow::{Context, Result, bail, ensure};
 use fastrand::Rng;
@@ -21,6 +21,8 @@ const BESIDE: f64 = 0.05;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// For how long there is too much to write.
 const LOADED: Duration = Duration::from_millis(1_200);
+/// How often a rebuild is begun that is killed.
+const REBUILD_KILLS: u32 = 4;
 /// Longer than an answer is waited for.
 const FROZEN: Duration = Duration::from_millis(2_600);
 
@@ -48,7 +50,7 @@ impl Round<'_> {
             ran
         })?;
         self.until_all_is_in()?;
-        let Round { node, followers, summary, .. } = &mut self;
+        let Round { node, followers, summary, rng, .. } = &mut self;
         for follower in followers {
             let Ended { again, refused, newer } = follower.stop()?;
             summary.again += again;
@@ -58,7 +60,11 @@ impl Round<'_> {
             summary.exact += 1;
             summary.deletes += follower.oracle().deletes;
             summary.returns += follower.oracle().returns;
-            node.reader.must("DELETE", &format!("/{}", index_of(&follower.alias)), None)?;
+            if rng.u8(..3) == 0 {
+                summary.rebuild_kills += follower.rebuild(&node.reader, REBUILD_KILLS, rng)?;
+                summary.rebuilds += 1;
+            }
+            node.reader.delete_all(&follower.alias)?;
         }
         Ok(())
     }
@@ -127,11 +133,11 @@ impl Round<'_> {
     fn blocked(&mut self, setting: &str) -> Result<()> {
         let mut blocked = self.some();
         blocked.retain(|at| {
-            self.followers.get(*at).is_some_and(|of| matches!(self.node.reader.said(&of.alias), Ok(Some(_))))
+            self.followers.get(*at).is_some_and(|of| matches!(self.node.reader.said(&of.index), Ok(Some(_))))
         });
         let set = |round: &Round<'_>, to: Value| {
             for follower in blocked.iter().filter_map(|at| round.followers.get(*at)) {
-                let path = format!("/{}/_settings", index_of(&follower.alias));
+                let path = format!("/{}/_settings", follower.index);
                 round.node.reader.must("PUT", &path, Some(&json!({ setting: to })))?;
             }
             anyhow::Ok(())
@@ -186,7 +192,7 @@ impl Round<'_> {
                 if !not_busy(follower.is_at_end(&self.node.reader))?.unwrap_or_default() {
                     missing.push(at);
                     if Instant::now() > deadline {
-                        let said = self.node.reader.said(&follower.alias)?;
+                        let said = self.node.reader.said(&follower.index)?;
                         bail!("{} stands at {said:?}, and its log ends at {}", follower.alias, follower.oracle().end);
                     }
                 }
