@@ -85,7 +85,7 @@ pub(super) fn move_alias(server: &Server, from: &BTreeSet<String>, to: &str) -> 
     let remove = remove.map(|index| json!({ "remove": { "index": index, "alias": alias } }));
     let add = json!({ "add": { "index": to, "alias": alias, "filter": filter() } });
     let actions: Vec<Value> = remove.chain([add]).collect();
-    server.must(DOING, &Method::POST, "/_aliases", &json!({ "actions": actions }))?;
+    server.must(DOING, &Method::POST, "/_aliases", Some(&json!({ "actions": actions })))?;
     // A server may say yes, and have left out what it could not do.
     match on_alias(server)? {
         on if on.len() == 1 && on.contains(to) => Ok(()),
@@ -164,7 +164,7 @@ pub(super) fn check(server: &Server, index: &Index, schema: &Schema) -> Result<(
     }
     if !mapping.properties.contains_key(FIELD) {
         let properties = json!({ "properties": { FIELD: progress_field() } });
-        server.must("map the progress document", &Method::PUT, &format!("/{name}/_mapping"), &properties)?;
+        server.must("map the progress document", &Method::PUT, &format!("/{name}/_mapping"), Some(&properties))?;
     }
     Ok(())
 }
@@ -184,9 +184,9 @@ pub(super) fn count(server: &Server, index: &str) -> Result<u64, ElasticsearchEr
     Ok(server.read::<Count>("count documents", &response)?.count)
 }
 
-/// Lets searches find all that was written.
+/// Lets searches find all that was written. Elasticsearch refuses whatever is sent with it.
 pub(super) fn refresh(server: &Server, index: &str) -> Result<(), ElasticsearchError> {
-    server.must("refresh the index", &Method::POST, &format!("/{index}/_refresh"), &json!({}))
+    server.must("refresh the index", &Method::POST, &format!("/{index}/_refresh"), None)
 }
 
 /// Deletes an index, if it is there.

@@ -119,15 +119,16 @@ impl Server {
         self.ask(doing, method, path, Some(body.to_string().as_bytes()))
     }
 
-    /// Sends JSON to what must take it.
+    /// Sends JSON, or nothing where nothing may be sent, to what must take it.
     pub(super) fn must(
         &self,
         doing: &str,
         method: &Method,
         path: &str,
-        body: &serde_json::Value,
+        body: Option<&serde_json::Value>,
     ) -> Result<(), ElasticsearchError> {
-        let response = self.send(doing, method, path, body)?;
+        let body = body.map(ToString::to_string);
+        let response = self.ask(doing, method, path, body.as_deref().map(str::as_bytes))?;
         if matches!(response.status, 200 | 201) { Ok(()) } else { Err(self.refused(doing, answer::refusal(&response))) }
     }
 

@@ -212,6 +212,10 @@ fn answer(model: &Mutex<Model>, script: &Mutex<Script>, request: Request) -> Ans
                     found.mappings["properties"].as_object_mut().unwrap().extend(more);
                     whole(200, &json!({ "acknowledged": true }))
                 }
+                // As Elasticsearch has it; OpenSearch takes what is sent with it.
+                ("POST", ["_refresh"]) if !request.body.is_empty() => {
+                    said(400, "illegal_argument_exception", "does not support having a body")
+                }
                 ("POST", ["_refresh"]) => whole(200, &json!({})),
                 ("POST", ["_count"]) => {
                     let progress = usize::from(found.documents.contains_key("deltaic-progress"));
