@@ -77,7 +77,7 @@ impl Capture {
     pub fn run(self, out: &mut dyn Write) -> Result<Captured, Error> {
         let Capture { kafka, prefix, catalog, canonical, follow, status } = self;
         // Behind all else: they end when it is found that this is over.
-        let (alive, _clients) = clients();
+        let (_clients, alive) = clients();
         // Whatever it waits for, the thread that asks the brokers then finds that it is over.
         let (over, stopped) = (Arc::clone(&status), Arc::clone(&status));
         let _over = StopOnDrop(&over);

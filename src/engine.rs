@@ -347,7 +347,7 @@ impl Reads {
             Reads::Source(source) => (Input::Source { source, tailing }, None),
             #[cfg(feature = "kafka")]
             Reads::Kafka(kafka) => {
-                let (alive, clients) = clients();
+                let (clients, alive) = clients();
                 let reader = KafkaReader {
                     kafka,
                     prefix: prefix.to_owned(),

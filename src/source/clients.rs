@@ -21,11 +21,11 @@ pub(crate) struct Clients {
     alive: Receiver<Infallible>,
 }
 
-/// For clients that do not exist yet. As long as the first is held there may be more of them.
+/// For clients that do not exist yet. As long as the second is held there may be more of them: it is dropped first.
 #[cfg(feature = "kafka")]
-pub(crate) fn clients() -> (Alive, Clients) {
+pub(crate) fn clients() -> (Clients, Alive) {
     let (sender, alive) = channel();
-    (Alive { _nothing_is_sent: sender }, Clients { alive })
+    (Clients { alive }, Alive { _nothing_is_sent: sender })
 }
 
 impl Drop for Clients {
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_last_one_is_waited_for() {
-        let (alive, all) = clients();
+        let (all, alive) = clients();
         let closed = AtomicBool::new(false);
         thread::scope(|scope| {
             let another = alive.clone();

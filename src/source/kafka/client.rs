@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_property_that_is_ours_or_wrong_is_told_and_no_secret_with_it() {
-        let (alive, _clients) = clients();
+        let (_clients, alive) = clients();
         let told = |kafka: Kafka| consumer(&kafka, "podium", false, &alive).err().unwrap().to_string();
         let told_own = told(Kafka::new("b:9").property("isolation.level", "read_uncommitted"));
         assert_eq!(

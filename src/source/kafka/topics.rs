@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_broker_that_is_silent_for_long_is_passed_over() {
-        let (alive, _clients) = crate::source::clients::clients();
+        let (_clients, alive) = crate::source::clients::clients();
         let client = crate::source::kafka::client::consumer(&crate::Kafka::new("127.0.0.1:1"), "podium", false, &alive);
         let mut topics = Topics::new(Arc::new(client.unwrap()), Duration::ZERO);
         topics.brokers = vec![1, 2];
