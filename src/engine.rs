@@ -57,7 +57,8 @@ enum Reads {
 /// # What a run does
 /// It starts a thread that reads, and as many that decode and that work as there are [`workers`](Self::workers). The sink
 /// runs on the thread that called [`Engine::run`]. Whatever goes wrong is an [`Error`]; nothing is printed, no signal is
-/// caught. The threads end with the run; the one that reads may ask its source once more before it sees that.
+/// caught. The threads end with the run; the one that reads may ask its source once more before it sees that. Clients of Kafka
+/// are gone when the run returns, unless a broker that does not answer holds one up for more than five seconds.
 pub struct Engine<V> {
     view: V,
     reads: Reads,
@@ -196,6 +197,8 @@ impl<V: View> Engine<V> {
     /// See [`Error`]. What the sink was given before is exact, but the run is not finished.
     pub fn run<S: Sink + ?Sized>(self, sink: &mut S) -> Result<Report, Error> {
         let started = Instant::now();
+        // Dropped last: whoever waits for the run hears of its end before its clients are waited for.
+        let (input, _clients);
         let Engine { view, reads, options, status: ended_on_drop } = self;
         let status = &ended_on_drop.0;
         status.refuse_by(options.on_bad_record.clone());
@@ -234,7 +237,7 @@ impl<V: View> Engine<V> {
             compact_from: compact_from(options.memory_budget),
         };
         status.hold(sink.frontier().checked_sub(1).map(Lsn::of_time));
-        let (input, _clients) = reads.input(&options, &prefix, &catalog, status);
+        (input, _clients) = reads.input(&options, &prefix, &catalog, status);
         // However it ends, by a panic of the sink too, the threads then find that it is over and stop: before the clients are
         // waited for.
         let over = StopOnDrop(status);

@@ -4,9 +4,13 @@
 //! that the client still uses (for TLS, say) would be taken down under it.
 
 use std::convert::Infallible;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 #[cfg(feature = "kafka")]
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+/// How long they are waited for. One whose broker does not answer may take much longer to be closed, and nothing is lost with it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What each client holds as long as it is there.
 #[cfg(feature = "kafka")]
@@ -15,7 +19,7 @@ pub(crate) struct Alive {
     _nothing_is_sent: Sender<Infallible>,
 }
 
-/// Waits, when it is dropped, until all clients are gone.
+/// Waits, when it is dropped, until all clients are gone, or for five seconds.
 #[must_use]
 pub(crate) struct Clients {
     alive: Receiver<Infallible>,
@@ -31,7 +35,10 @@ pub(crate) fn clients() -> (Clients, Alive) {
 impl Drop for Clients {
     fn drop(&mut self) {
         // Nothing can come but that the last one is gone.
-        let Err(_gone) = self.alive.recv();
+        let Err(gone) = self.alive.recv_timeout(PATIENCE);
+        if gone == RecvTimeoutError::Timeout {
+            tracing::warn!("Kafka: a client is not closed yet, and is left to itself");
+        }
     }
 }
 

@@ -134,9 +134,10 @@ struct LookUp {
 
 struct Reading<'r> {
     reader: &'r KafkaReader,
+    // First: its thread lets go of its own client while the others are closed.
+    asking: Asking,
     fetched: Fetched,
     consumer: Arc<Consumer>,
-    asking: Asking,
     partitions: BTreeMap<Partition, Read>,
     /// Tables whose topics are missing.
     missing: Vec<u16>,
