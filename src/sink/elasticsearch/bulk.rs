@@ -14,6 +14,9 @@ use crate::time::Time;
 use dataflows::DocumentId;
 use serde::Serialize;
 
+/// Bytes of a line that says what to do, without the id: about.
+pub(super) const LINE: usize = 96;
+
 /// One document, as it goes to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Operation {
@@ -52,7 +55,6 @@ impl Operation {
 
     /// Bytes that it takes in a body, about.
     pub(super) fn bytes(&self) -> usize {
-        const LINE: usize = 96;
         LINE + self.id.0.len() + self.document.as_ref().map_or(0, |document| document.len())
     }
 
@@ -75,9 +77,36 @@ pub(super) fn body(operations: &[Operation]) -> Vec<u8> {
     body
 }
 
+/// What was taken, in as many bulks as it takes for none to be larger than `bytes_max`, unless it is one document.
+pub(super) fn bulks(taken: &[Touch], bytes_max: usize) -> Vec<Vec<Operation>> {
+    let mut bulks: Vec<Vec<Operation>> = vec![Vec::with_capacity(taken.len())];
+    let mut bytes = 0;
+    for operation in taken.iter().map(Operation::of) {
+        bytes += operation.bytes();
+        match bulks.last_mut() {
+            Some(bulk) if bulk.is_empty() || bytes <= bytes_max => bulk.push(operation),
+            _ => {
+                bytes = operation.bytes();
+                bulks.push(vec![operation]);
+            }
+        }
+    }
+    bulks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_bulk_is_larger_than_it_may_be_unless_it_is_one_document() {
+        let touch = |bytes: usize| Touch { time: 1, id: DocumentId("x".repeat(bytes).into()), action: Action::Delete };
+        let taken = [4, 4, 800, 4, 4, 4].map(touch);
+        let sizes = |max| bulks(&taken, max).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(200), [2, 1, 2, 1]);
+        assert_eq!(sizes(1), [1; 6]);
+        assert_eq!(sizes(10_000), [6]);
+    }
 
     #[test]
     fn a_body_has_a_line_for_what_to_do_and_one_for_the_document() {

@@ -13,7 +13,7 @@
 //! Everything below the *frontier* is in the index: the frontier is the least `lower` of the batches of which something waits or
 //! is on its way.
 
-use super::bulk::Operation;
+use super::bulk;
 use crate::sink::Touch;
 use crate::time::Time;
 use std::collections::{HashMap, VecDeque};
@@ -38,16 +38,16 @@ struct Lane {
     on_its_way: Option<(Time, usize)>,
 }
 
-/// A document. It becomes JSON when it is taken: the first bulk leaves while others of its batch are still as they came.
+/// A document. It becomes JSON when it was taken: the first bulk leaves while others of its batch are still as they came.
 struct Waiting {
     touch: Touch,
-    /// Of memory: about as many as of JSON.
+    /// Of memory, with its line in a bulk: about as many as of JSON.
     bytes: usize,
     /// The `lower` of its batch.
     lower: Time,
 }
 
-/// The most that goes into one bulk.
+/// The most that goes into one bulk. Of bytes, lanes know about how many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BulkMax {
     pub(super) documents: usize,
@@ -89,7 +89,7 @@ impl Lanes {
     /// Takes a batch.
     pub(super) fn accept(&mut self, lower: Time, upper: Time, touched: Vec<Touch>) {
         for touch in touched {
-            let bytes = touch.bytes();
+            let bytes = touch.bytes() + bulk::LINE;
             self.bytes += bytes;
             let lane = self.by_id.hash_one(&touch.id) as usize % self.lanes.len();
             if let Some(lane) = self.lanes.get_mut(lane) {
@@ -125,40 +125,29 @@ impl Lanes {
     }
 
     /// Takes a bulk from a lane: each document once, in its latest state.
-    pub(super) fn take(&mut self, lane: usize, max: BulkMax) -> Vec<Operation> {
+    pub(super) fn take(&mut self, lane: usize, max: BulkMax) -> Vec<Touch> {
         let attempted = self.attempted;
         let Some(lane) = self.lanes.get_mut(lane) else { return Vec::new() };
-        let mut operations: Vec<Operation> = Vec::new();
+        let mut taken: Vec<Touch> = Vec::new();
         let mut at = HashMap::new();
-        let (mut taken, mut bytes) = (0, 0);
-        let mut lower = None;
+        let mut bytes = 0;
         while let Some(waiting) = lane.waiting.front() {
-            if waiting.touch.time >= attempted || operations.len() >= max.documents {
+            let is_full = taken.len() >= max.documents || bytes + waiting.bytes > max.bytes;
+            if waiting.touch.time >= attempted || (!taken.is_empty() && is_full) {
                 break;
             }
-            let operation = Operation::of(&waiting.touch);
-            let more = operation.bytes();
-            if !operations.is_empty() && bytes + more > max.bytes {
-                break;
-            }
-            lower.get_or_insert(waiting.lower);
-            taken += waiting.bytes;
-            lane.waiting.pop_front();
-            let known = at.get(&operation.id).and_then(|at: &usize| operations.get_mut(*at));
-            match known {
-                Some(known) => {
-                    bytes = bytes + more - known.bytes();
-                    *known = operation;
-                }
+            let Some(Waiting { touch, bytes: more, lower }) = lane.waiting.pop_front() else { break };
+            lane.on_its_way.get_or_insert((lower, 0)).1 += more;
+            match at.get(&touch.id).and_then(|at: &usize| taken.get_mut(*at)) {
+                Some(known) => *known = touch,
                 None => {
                     bytes += more;
-                    at.insert(operation.id.clone(), operations.len());
-                    operations.push(operation);
+                    at.insert(touch.id.clone(), taken.len());
+                    taken.push(touch);
                 }
             }
         }
-        lane.on_its_way = lower.map(|lower| (lower, taken));
-        operations
+        taken
     }
 
     /// What is on its way from a lane has arrived.

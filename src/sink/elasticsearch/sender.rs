@@ -9,6 +9,7 @@ use super::lanes::{BulkMax, Ready};
 use super::outbox::{Counts, Outbox};
 use super::patience::Backoff;
 use super::server::Server;
+use crate::sink::Touch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
@@ -45,8 +46,8 @@ enum Left {
 impl Sender {
     /// Sends until it is over.
     pub(super) fn run(mut self) {
-        while let Some(operations) = self.next() {
-            let sent = self.deliver(operations);
+        while let Some(taken) = self.next() {
+            let sent = self.deliver(&taken);
             let lane = self.lane;
             self.outbox.change(|state| match sent {
                 Ok(true) => {
@@ -61,7 +62,7 @@ impl Sender {
     }
 
     /// The next bulk, once there is one; `None` if it is over.
-    fn next(&self) -> Option<Vec<Operation>> {
+    fn next(&self) -> Option<Vec<Touch>> {
         let linger = Duration::from_millis(self.server.options.linger_ms);
         let max = bulk_max(&self.server);
         let mut since = None;
@@ -85,9 +86,9 @@ impl Sender {
     }
 
     /// Sends until the index has all of it; false if it is over before.
-    fn deliver(&mut self, operations: Vec<Operation>) -> Result<bool, ElasticsearchError> {
+    fn deliver(&mut self, taken: &[Touch]) -> Result<bool, ElasticsearchError> {
         let mut backoff = Backoff::new(&self.server.options);
-        let mut parts = vec![operations];
+        let mut parts = bulk::bulks(taken, self.server.options.bulk_bytes_max);
         let mut resets = 0;
         while let Some(part) = parts.pop() {
             if self.outbox.lock().is_over() {

@@ -10,8 +10,8 @@ fn touch(time: Time, id: &str) -> Touch {
     Touch { time, id: DocumentId(id.into()), action: Action::Delete }
 }
 
-fn ids(operations: &[Operation]) -> Vec<(&str, Time)> {
-    operations.iter().map(|operation| (&*operation.id.0, operation.time)).collect()
+fn ids(taken: &[Touch]) -> Vec<(&str, Time)> {
+    taken.iter().map(|touch| (&*touch.id.0, touch.time)).collect()
 }
 
 #[test]
@@ -54,9 +54,9 @@ fn a_bulk_has_each_document_once_in_its_latest_state() {
 #[test]
 fn a_bulk_is_no_larger_than_it_may_be_unless_it_is_one_document() {
     let mut lanes = Lanes::new(1, 0);
-    lanes.accept(0, 11, vec![touch(10, &"a".repeat(300)), touch(10, "b"), touch(10, "c")]);
+    lanes.accept(0, 11, vec![touch(10, &"a".repeat(900)), touch(10, "b"), touch(10, "c")]);
     lanes.announce(11);
-    let max = BulkMax { documents: 10, bytes: 250 };
+    let max = BulkMax { documents: 10, bytes: 700 };
     assert_eq!(lanes.take(0, max).len(), 1);
     lanes.arrived(0);
     assert_eq!(ids(&lanes.take(0, max)), [("b", 10), ("c", 10)]);
@@ -70,7 +70,7 @@ fn a_document_goes_by_one_lane() {
     }
     lanes.announce(40);
     let max = BulkMax { documents: 100, bytes: 1_000_000 };
-    let bulks: Vec<Vec<Operation>> = (0..4).map(|lane| lanes.take(lane, max)).collect();
+    let bulks: Vec<Vec<Touch>> = (0..4).map(|lane| lanes.take(lane, max)).collect();
     let mut sent: Vec<_> = bulks.iter().flat_map(|bulk| ids(bulk)).collect();
     sent.sort_unstable();
     assert_eq!(sent.len(), 7, "{sent:?}");
