@@ -96,6 +96,8 @@ pub struct SpeedSummary {
     pub commit_to_broker_p99: f64,
     /// Search servers.
     pub search: Vec<SearchSpeedSummary>,
+    /// Those that were left out, and why.
+    pub skipped: Vec<String>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -118,7 +120,7 @@ pub fn speed(options: &SpeedOptions) -> Result<SpeedSummary> {
         beside_kafka(options, &mut summary)?;
     }
     if options.only.is_none_or(|only| only == SpeedPart::Search) {
-        summary.search = search::search(options)?;
+        (summary.search, summary.skipped) = search::search(options)?;
     }
     Ok(summary)
 }

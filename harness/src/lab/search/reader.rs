@@ -82,8 +82,8 @@ impl Reader {
     pub(super) fn delete_all(&self, alias: &str) -> Result<()> {
         // A server may refuse to delete what is not named in full.
         let found = self.must("GET", &format!("/{alias}-0*"), None)?;
-        let indexes = found.as_object().into_iter().flatten().map(|(index, _)| index);
-        indexes.map(|index| self.must("DELETE", &format!("/{index}"), None).map(drop)).collect()
+        let mut indexes = found.as_object().into_iter().flatten().map(|(index, _)| index);
+        indexes.try_for_each(|index| self.must("DELETE", &format!("/{index}"), None).map(drop))
     }
 
     /// What an index says of itself; `None` before it is there.
