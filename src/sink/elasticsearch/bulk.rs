@@ -42,7 +42,7 @@ struct Target<'a> {
 }
 
 impl Operation {
-    pub(super) fn of(touch: &Touch) -> Operation {
+    pub(super) fn of(touch: Touch) -> Operation {
         let document = match &touch.action {
             Action::Upsert(document) => {
                 let json = serde_json::to_string(&DocumentJson(document)).expect("a document has a JSON form");
@@ -50,7 +50,7 @@ impl Operation {
             }
             Action::Delete => None,
         };
-        Operation { id: touch.id.clone(), time: touch.time, document }
+        Operation { id: touch.id, time: touch.time, document }
     }
 
     /// Bytes that it takes in a body, about.
@@ -77,11 +77,11 @@ pub(super) fn body(operations: &[Operation]) -> Vec<u8> {
     body
 }
 
-/// What was taken, in as many bulks as it takes for none to be larger than `bytes_max`, unless it is one document.
-pub(super) fn bulks(taken: &[Touch], bytes_max: usize) -> Vec<Vec<Operation>> {
+/// What was taken, in its order, in as many bulks as it takes for none to be larger than `bytes_max`, unless it is one document.
+pub(super) fn bulks(taken: Vec<Touch>, bytes_max: usize) -> Vec<Vec<Operation>> {
     let mut bulks: Vec<Vec<Operation>> = vec![Vec::with_capacity(taken.len())];
     let mut bytes = 0;
-    for operation in taken.iter().map(Operation::of) {
+    for operation in taken.into_iter().map(Operation::of) {
         bytes += operation.bytes();
         match bulks.last_mut() {
             Some(bulk) if bulk.is_empty() || bytes <= bytes_max => bulk.push(operation),
@@ -102,7 +102,7 @@ mod tests {
     fn no_bulk_is_larger_than_it_may_be_unless_it_is_one_document() {
         let touch = |bytes: usize| Touch { time: 1, id: DocumentId("x".repeat(bytes).into()), action: Action::Delete };
         let taken = [4, 4, 800, 4, 4, 4].map(touch);
-        let sizes = |max| bulks(&taken, max).iter().map(Vec::len).collect::<Vec<_>>();
+        let sizes = |max| bulks(taken.to_vec(), max).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes(200), [2, 1, 2, 1]);
         assert_eq!(sizes(1), [1; 6]);
         assert_eq!(sizes(10_000), [6]);

@@ -138,13 +138,12 @@ impl Lanes {
             }
             let Some(Waiting { touch, bytes: more, lower }) = lane.waiting.pop_front() else { break };
             lane.on_its_way.get_or_insert((lower, 0)).1 += more;
-            match at.get(&touch.id).and_then(|at: &usize| taken.get_mut(*at)) {
-                Some(known) => *known = touch,
-                None => {
-                    bytes += more;
-                    at.insert(touch.id.clone(), taken.len());
-                    taken.push(touch);
-                }
+            let (place, size) = at.entry(touch.id.clone()).or_insert((taken.len(), 0));
+            bytes = bytes + more - *size;
+            *size = more;
+            match taken.get_mut(*place) {
+                Some(earlier) => *earlier = touch,
+                None => taken.push(touch),
             }
         }
         taken

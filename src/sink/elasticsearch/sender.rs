@@ -47,7 +47,7 @@ impl Sender {
     /// Sends until it is over.
     pub(super) fn run(mut self) {
         while let Some(taken) = self.next() {
-            let sent = self.deliver(&taken);
+            let sent = self.deliver(taken);
             let lane = self.lane;
             self.outbox.change(|state| match sent {
                 Ok(true) => {
@@ -86,9 +86,11 @@ impl Sender {
     }
 
     /// Sends until the index has all of it; false if it is over before.
-    fn deliver(&mut self, taken: &[Touch]) -> Result<bool, ElasticsearchError> {
+    fn deliver(&mut self, taken: Vec<Touch>) -> Result<bool, ElasticsearchError> {
         let mut backoff = Backoff::new(&self.server.options);
         let mut parts = bulk::bulks(taken, self.server.options.bulk_bytes_max);
+        // The next one is the last.
+        parts.reverse();
         let mut resets = 0;
         while let Some(part) = parts.pop() {
             if self.outbox.lock().is_over() {
