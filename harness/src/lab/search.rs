@@ -10,7 +10,7 @@
 //!
 //! # Notes
 //! - A clean restart is worse than a kill: the server forgets the versions of documents that are deleted.
-//! - Some indexes are then rebuilt by runs that are killed, and are exact all the while.
+//! - Some indexes are then rebuilt by runs that are killed: what is read is exact before, between and after.
 //! - At the end there is one answer. Before, a document may be at the state that is durable, or at any that was attempted since.
 
 mod follower;

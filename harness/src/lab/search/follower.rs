@@ -110,8 +110,13 @@ impl<'a> Follower<'a> {
         for _ in 0..kills {
             let mut rebuild = self.command("rebuild")?;
             thread::sleep(Duration::from_millis(rng.u64(..REBUILD_MS)));
-            killed += u64::from(rebuild.lives()?);
-            rebuild.kill()?;
+            if rebuild.lives()? {
+                rebuild.kill()?;
+                killed += 1;
+            } else {
+                let ended = rebuild.wait()?;
+                ensure!(ended.success(), "a rebuild: {ended}; see {}", self.messages().display());
+            }
             // Readers never find less than everything.
             self.index = reader.index_of(&self.alias)?;
             self.must_be_exact(reader)?;

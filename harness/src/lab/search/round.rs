@@ -51,7 +51,7 @@ impl Round<'_> {
         })?;
         self.until_all_is_in()?;
         let Round { node, followers, summary, rng, .. } = &mut self;
-        for follower in followers {
+        for (number, follower) in followers.iter_mut().enumerate() {
             let Ended { again, refused, newer } = follower.stop()?;
             summary.again += again;
             summary.newer += newer;
@@ -60,7 +60,7 @@ impl Round<'_> {
             summary.exact += 1;
             summary.deletes += follower.oracle().deletes;
             summary.returns += follower.oracle().returns;
-            if rng.u8(..3) == 0 {
+            if number == 0 || rng.u8(..3) == 0 {
                 summary.rebuild_kills += follower.rebuild(&node.reader, REBUILD_KILLS, rng)?;
                 summary.rebuilds += 1;
             }
