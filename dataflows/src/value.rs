@@ -33,6 +33,25 @@ impl Uuid {
         }
         (seen < 16).then_some(Uuid(bytes))
     }
+
+    /// Writes the 36-character hyphenated form, in lower case.
+    pub fn encode(self, text: &mut [u8; 36]) -> &str {
+        *text = [b'-'; 36];
+        let mut at = 0;
+        for (number, byte) in self.0.into_iter().enumerate() {
+            at += usize::from(matches!(number, 4 | 6 | 8 | 10));
+            if let Some(place) = text.get_mut(at..at + 2) {
+                place.copy_from_slice(&[byte >> 4, byte & 15].map(spelled));
+            }
+            at += 2;
+        }
+        std::str::from_utf8(text).expect("digits and hyphens are UTF-8")
+    }
+}
+
+/// The hexadecimal digit of a value below 16.
+const fn spelled(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 /// The value of a hexadecimal digit; above 15 for what is none.
@@ -47,14 +66,7 @@ const fn digit(c: u8) -> u8 {
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [b'-'; 36];
-        let places = text.iter_mut().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        for ((_, place), digit) in places.zip(digits) {
-            *place = DIGITS.get(usize::from(digit)).copied().unwrap_or_default();
-        }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        f.write_str(self.encode(&mut [0; 36]))
     }
 }
 

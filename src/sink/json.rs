@@ -31,7 +31,7 @@ impl Serialize for ValueJson<'_> {
             Value::Bool(bool) => serializer.serialize_bool(*bool),
             Value::Integer(integer) | Value::Timestamp(integer) => serializer.serialize_i64(*integer),
             Value::Text(text) => serializer.serialize_str(text),
-            Value::Uuid(uuid) => serializer.collect_str(uuid),
+            Value::Uuid(uuid) => serializer.serialize_str(uuid.encode(&mut [0; 36])),
             Value::Number(text) | Value::Json(text) => {
                 RawValue::from_string(text.to_string()).map_err(S::Error::custom)?.serialize(serializer)
             }

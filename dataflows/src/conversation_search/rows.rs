@@ -196,7 +196,7 @@ impl ToDocument for ConversationDocument {
     }
 
     fn document_id(id: &Uuid) -> DocumentId {
-        DocumentId(id.to_string().into())
+        DocumentId(id.encode(&mut [0; 36]).into())
     }
 
     fn document(&self, schema: &Arc<Schema>) -> Document {
