@@ -217,6 +217,7 @@ impl ElasticsearchSink {
                 outbox: Arc::clone(&outbox),
                 dead_letters: Arc::clone(&dead_letters),
                 warned: None,
+                wary: 0,
             };
             spawn(format!("bulks {lane}"), &outbox, || sender.run())?;
         }

@@ -14,6 +14,9 @@
 //! | 413 | too large: in two halves |
 //! | 400 | one of its documents spoils it for all: in two halves, down to the one |
 //! | an answer that is cut, or that tells of other documents | nobody knows what became of it: the same again |
+//!
+//! A line for each document costs the server more than anything else of its answer, and mostly says that it went well. So a bulk
+//! asks whether anything failed, and only if something did the same is asked again, for [each document](Detail::Each).
 
 use super::bulk::Operation;
 use serde::Deserialize;
@@ -26,9 +29,32 @@ pub(super) struct Response {
     pub(super) body: Vec<u8>,
 }
 
+/// How much is to be said of a bulk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Whether anything in it failed.
+    Whether,
+    /// What became of each document.
+    Each,
+}
+
+impl Detail {
+    /// The part of an answer that says so, as a query. Errors are whole, since it matters what they say.
+    pub(super) fn query(self) -> &'static str {
+        match self {
+            Detail::Whether => "filter_path=error,status,errors",
+            Detail::Each => "filter_path=error,status,items.*._id,items.*.status,items.*.error",
+        }
+    }
+}
+
 /// What became of a bulk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Whole {
+    /// The index has all of it.
+    Done,
+    /// Something in it failed: ask what.
+    Failures,
     /// Of each document by itself, in their order.
     Items(Vec<Item>),
     /// In smaller pieces.
@@ -97,6 +123,11 @@ struct Failure<'a> {
 }
 
 #[derive(Deserialize)]
+struct Errors {
+    errors: bool,
+}
+
+#[derive(Deserialize)]
 struct Bulk<'a> {
     #[serde(borrow)]
     items: Vec<Action<'a>>,
@@ -120,14 +151,17 @@ struct Outcome<'a> {
     error: Option<Said<'a>>,
 }
 
-/// What became of a bulk of `operations`.
-pub(super) fn bulk(response: &Response, operations: &[Operation]) -> Whole {
+/// What became of a bulk of `operations`, of which so much was asked.
+pub(super) fn bulk(response: &Response, operations: &[Operation], detail: Detail) -> Whole {
     let Response { status, body } = response;
     if *status == 200 {
-        return items(body, operations).map_or_else(
-            || Whole::Again(Again { busy: false, reason: "an answer that is cut or of something else".to_owned() }),
-            Whole::Items,
-        );
+        let told = match detail {
+            Detail::Whether => whether(body),
+            Detail::Each => items(body, operations).map(Whole::Items),
+        };
+        return told.unwrap_or_else(|| {
+            Whole::Again(Again { busy: false, reason: "an answer that is cut or of something else".to_owned() })
+        });
     }
     let said = said(body);
     match *status {
@@ -164,6 +198,12 @@ fn said(body: &[u8]) -> Option<Said<'_>> {
     serde_json::from_slice::<Failure<'_>>(body).ok().map(|failure| failure.error)
 }
 
+/// `None` if the answer is not a whole answer.
+fn whether(body: &[u8]) -> Option<Whole> {
+    let Errors { errors } = serde_json::from_slice(body).ok()?;
+    Some(if errors { Whole::Failures } else { Whole::Done })
+}
+
 /// `None` if the answer is not a whole answer to these operations.
 fn items(body: &[u8], operations: &[Operation]) -> Option<Vec<Item>> {
     let bulk: Bulk<'_> = serde_json::from_slice(body).ok()?;
@@ -178,7 +218,7 @@ fn item(action: &Action<'_>, operation: &Operation) -> Option<Item> {
         Action::Index(outcome) => (outcome, false),
         Action::Delete(outcome) => (outcome, true),
     };
-    if outcome._id != *operation.id.0 || deletes != operation.document.is_none() {
+    if outcome._id != *operation.id.0 || deletes != operation.deletes {
         return None;
     }
     let said = outcome.error.as_ref();

@@ -34,13 +34,18 @@ impl DeadLetters {
     }
 
     /// Writes the document away, or gives it back as the error that ends the run.
-    pub(super) fn take(&self, operation: &Operation, reason: String) -> Result<(), ElasticsearchError> {
+    pub(super) fn take(
+        &self,
+        operation: &Operation,
+        document: Option<&[u8]>,
+        reason: String,
+    ) -> Result<(), ElasticsearchError> {
         let (id, lsn) = (operation.id.0.to_string(), Lsn::of_time(operation.time));
         let OnBadDocument::DeadLetter(path) = &self.to else {
             return Err(ElasticsearchError::BadDocument { id, lsn, reason });
         };
         let failed = |error| ElasticsearchError::DeadLetters { path: path.clone(), error };
-        let document = operation.document.as_deref().map(serde_json::from_str).transpose();
+        let document = document.map(serde_json::from_slice).transpose();
         let document: Option<&RawValue> = document.map_err(|error| failed(error.into()))?;
         let letter = Letter { reason: &reason, id: &id, version: operation.time, lsn, document };
         let mut line = serde_json::to_vec(&letter).map_err(|error| failed(error.into()))?;

@@ -16,7 +16,9 @@
 use super::bulk;
 use crate::sink::Touch;
 use crate::time::Time;
-use std::collections::{HashMap, VecDeque};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
 /// What waits, and what is on its way.
@@ -41,6 +43,8 @@ struct Lane {
 /// A document. It becomes JSON when it was taken: the first bulk leaves while others of its batch are still as they came.
 struct Waiting {
     touch: Touch,
+    /// Of its id.
+    hash: u64,
     /// Of memory, with its line in a bulk: about as many as of JSON.
     bytes: usize,
     /// The `lower` of its batch.
@@ -91,9 +95,10 @@ impl Lanes {
         for touch in touched {
             let bytes = touch.bytes() + bulk::LINE;
             self.bytes += bytes;
-            let lane = self.by_id.hash_one(&touch.id) as usize % self.lanes.len();
+            let hash = self.by_id.hash_one(&touch.id);
+            let lane = hash as usize % self.lanes.len();
             if let Some(lane) = self.lanes.get_mut(lane) {
-                lane.waiting.push_back(Waiting { touch, bytes, lower });
+                lane.waiting.push_back(Waiting { touch, hash, bytes, lower });
             }
         }
         self.accepted = upper;
@@ -128,25 +133,33 @@ impl Lanes {
     pub(super) fn take(&mut self, lane: usize, max: BulkMax) -> Vec<Touch> {
         let attempted = self.attempted;
         let Some(lane) = self.lanes.get_mut(lane) else { return Vec::new() };
-        let mut taken: Vec<Touch> = Vec::new();
-        let mut at = HashMap::new();
+        let mut taken: Vec<Waiting> = Vec::new();
+        let mut places: HashTable<usize> = HashTable::new();
         let mut bytes = 0;
-        while let Some(waiting) = lane.waiting.front() {
-            let is_full = taken.len() >= max.documents || bytes + waiting.bytes > max.bytes;
-            if waiting.touch.time >= attempted || (!taken.is_empty() && is_full) {
+        while let Some(next) = lane.waiting.front() {
+            let is_full = taken.len() >= max.documents || bytes + next.bytes > max.bytes;
+            if next.touch.time >= attempted || (!taken.is_empty() && is_full) {
                 break;
             }
-            let Some(Waiting { touch, bytes: more, lower }) = lane.waiting.pop_front() else { break };
-            lane.on_its_way.get_or_insert((lower, 0)).1 += more;
-            let (place, size) = at.entry(touch.id.clone()).or_insert((taken.len(), 0));
-            bytes = bytes + more - *size;
-            *size = more;
-            match taken.get_mut(*place) {
-                Some(earlier) => *earlier = touch,
-                None => taken.push(touch),
+            let Some(next) = lane.waiting.pop_front() else { break };
+            lane.on_its_way.get_or_insert((next.lower, 0)).1 += next.bytes;
+            bytes += next.bytes;
+            let is_it = |place: &usize| taken.get(*place).is_some_and(|earlier| earlier.touch.id == next.touch.id);
+            let hash = |place: &usize| taken.get(*place).map_or(0, |earlier| earlier.hash);
+            match places.entry(next.hash, is_it, hash) {
+                Entry::Vacant(place) => {
+                    place.insert(taken.len());
+                    taken.push(next);
+                }
+                Entry::Occupied(place) => {
+                    if let Some(earlier) = taken.get_mut(*place.get()) {
+                        bytes -= earlier.bytes;
+                        *earlier = next;
+                    }
+                }
             }
         }
-        taken
+        taken.into_iter().map(|taken| taken.touch).collect()
     }
 
     /// What is on its way from a lane has arrived.

@@ -1,7 +1,7 @@
 //! The thread of a lane: takes bulks, and sends each until the index has all of it.
 
-use super::answer::{self, Again, Item, Whole};
-use super::bulk::{self, Operation};
+use super::answer::{self, Again, Detail, Item, Whole};
+use super::bulk::{Bulk, Operation};
 use super::client::{NDJSON, NoAnswer};
 use super::dead_letter::DeadLetters;
 use super::error::ElasticsearchError;
@@ -21,8 +21,9 @@ const SLEEP: Duration = Duration::from_secs(60);
 const WARN_EVERY: Duration = Duration::from_secs(10);
 /// How often a server may break off in the midst of one large document before that is taken for the reason.
 const RESETS_MAX: u32 = 10;
-/// What of an answer is wanted: errors are whole, since it matters what they say.
-const WANTED: &str = "filter_path=error,status,items.*._id,items.*.status,items.*.error";
+/// For so many bulks after one in which something failed, each document is asked for at once: a server that refuses some of many
+/// bulks is not sent all of them twice.
+const WARY: u32 = 32;
 
 pub(super) struct Sender {
     pub(super) lane: usize,
@@ -31,16 +32,20 @@ pub(super) struct Sender {
     pub(super) outbox: Arc<Outbox>,
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) warned: Option<Instant>,
+    /// Of so many bulks, each document is asked for at once.
+    pub(super) wary: u32,
 }
 
 /// What a try left to do.
 enum Left {
     /// These once more, after a pause.
-    Again(Vec<Operation>, Again),
+    Again(Bulk, Again),
+    /// These at once, to be told of each.
+    InDetail(Bulk),
     /// These in two halves: nothing of them was applied.
-    Halves(Vec<Operation>, String),
+    Halves(Bulk, String),
     /// Perhaps these were too much at once: after a pause, in two halves if there are two.
-    PerhapsHalves(Vec<Operation>, Again),
+    PerhapsHalves(Bulk, Again),
 }
 
 impl Sender {
@@ -88,7 +93,7 @@ impl Sender {
     /// Sends until the index has all of it; false if it is over before.
     fn deliver(&mut self, taken: Vec<Touch>) -> Result<bool, ElasticsearchError> {
         let mut backoff = Backoff::new(&self.server.options);
-        let mut parts = bulk::bulks(taken, self.server.options.bulk_bytes_max);
+        let mut parts = Bulk::of(taken, self.server.options.bulk_bytes_max);
         // The next one is the last.
         parts.reverse();
         let mut resets = 0;
@@ -101,6 +106,10 @@ impl Sender {
                 None => {
                     backoff.reset();
                     resets = 0;
+                }
+                Some(Left::InDetail(part)) => {
+                    self.outbox.lock().counts.again += count as u64;
+                    parts.push(part);
                 }
                 Some(Left::Halves(part, reason)) => self.halve(part, reason, &mut parts)?,
                 Some(Left::PerhapsHalves(part, again)) => {
@@ -126,20 +135,21 @@ impl Sender {
     }
 
     /// One try.
-    fn send(&mut self, operations: Vec<Operation>) -> Result<Option<Left>, ElasticsearchError> {
-        let path = format!("/{}/_bulk?{WANTED}", self.index);
+    fn send(&mut self, bulk: Bulk) -> Result<Option<Left>, ElasticsearchError> {
+        let detail = if self.wary == 0 { Detail::Whether } else { Detail::Each };
+        let path = format!("/{}/_bulk?{}", self.index, detail.query());
         let begun = Instant::now();
-        let sent = self.server.client.ask(&Method::POST, &path, Some((NDJSON, &bulk::body(&operations))));
+        let sent = self.server.client.ask(&Method::POST, &path, Some((NDJSON, bulk.body())));
         self.outbox.lock().counts.bulks += 1;
         let response = match sent {
             Ok(response) => response,
             Err(NoAnswer { reason, perhaps_too_large }) => {
                 let again = Again { busy: false, reason };
                 let left = if perhaps_too_large { Left::PerhapsHalves } else { Left::Again };
-                return Ok(Some(left(operations, again)));
+                return Ok(Some(left(bulk, again)));
             }
         };
-        let documents = operations.len();
+        let documents = bulk.len();
         debug!(
             lane = self.lane,
             documents,
@@ -147,54 +157,59 @@ impl Sender {
             milliseconds = begun.elapsed().as_millis() as u64,
             "bulk answered"
         );
-        match answer::bulk(&response, &operations) {
-            Whole::Items(items) => self.sort_out(operations, items),
-            Whole::TooLarge(reason) | Whole::Malformed(reason) => Ok(Some(Left::Halves(operations, reason))),
+        match answer::bulk(&response, bulk.operations(), detail) {
+            Whole::Done => {
+                self.outbox.lock().counts.operations += documents as u64;
+                Ok(None)
+            }
+            Whole::Failures => {
+                self.wary = WARY;
+                Ok(Some(Left::InDetail(bulk)))
+            }
+            Whole::Items(items) => self.sort_out(&bulk, items),
+            Whole::TooLarge(reason) | Whole::Malformed(reason) => Ok(Some(Left::Halves(bulk, reason))),
             // For all that is on its way, or for the memory that a bulk may take.
-            Whole::Again(again) if response.status == 429 => Ok(Some(Left::PerhapsHalves(operations, again))),
-            Whole::Again(again) => Ok(Some(Left::Again(operations, again))),
+            Whole::Again(again) if response.status == 429 => Ok(Some(Left::PerhapsHalves(bulk, again))),
+            Whole::Again(again) => Ok(Some(Left::Again(bulk, again))),
             Whole::Refused(refusal) => Err(self.server.refused("send documents", refusal)),
         }
     }
 
     /// What is left of a bulk that was answered document by document.
-    fn sort_out(&self, operations: Vec<Operation>, items: Vec<Item>) -> Result<Option<Left>, ElasticsearchError> {
+    fn sort_out(&mut self, bulk: &Bulk, items: Vec<Item>) -> Result<Option<Left>, ElasticsearchError> {
         let mut counts = Counts::default();
         let mut left = Vec::new();
         let mut why = None;
-        for (operation, item) in operations.into_iter().zip(items) {
+        for (operation, item) in bulk.operations().iter().zip(items) {
             match item {
                 Item::Done => counts.operations += 1,
                 Item::Newer => counts.newer += 1,
                 Item::Again(again) => {
                     why.get_or_insert(again);
-                    left.push(operation);
+                    left.push(operation.clone());
                 }
                 Item::Bad(reason) => {
-                    self.dead_letters.take(&operation, reason)?;
+                    self.dead_letters.take(operation, bulk.document(operation), reason)?;
                     counts.bad += 1;
                 }
                 Item::Refused(refusal) => return Err(self.server.refused("send a document", refusal)),
             }
         }
+        let all_went_well = counts.newer == 0 && counts.bad == 0 && why.is_none();
+        self.wary = if all_went_well { self.wary.saturating_sub(1) } else { WARY };
         self.outbox.lock().counts += counts;
-        Ok(why.map(|again| Left::Again(left, again)))
+        Ok(why.map(|again| Left::Again(bulk.only(left), again)))
     }
 
     /// The halves of what was refused as a whole; the one that is left is the one that cannot be taken.
-    fn halve(
-        &self,
-        mut part: Vec<Operation>,
-        reason: String,
-        parts: &mut Vec<Vec<Operation>>,
-    ) -> Result<(), ElasticsearchError> {
+    fn halve(&self, mut part: Bulk, reason: String, parts: &mut Vec<Bulk>) -> Result<(), ElasticsearchError> {
         if part.len() > 1 {
             let second = part.split_off(part.len() / 2);
             parts.extend([second, part]);
             return Ok(());
         }
-        for operation in part {
-            self.dead_letters.take(&operation, reason.clone())?;
+        for operation in part.operations() {
+            self.dead_letters.take(operation, part.document(operation), reason.clone())?;
             self.outbox.lock().counts.bad += 1;
         }
         Ok(())

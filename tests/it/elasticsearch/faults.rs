@@ -192,14 +192,31 @@ fn what_is_sent_is_counted_whichever_lane_it_goes_by() {
 
 #[test]
 fn documents_that_are_sent_again_are_counted_whether_some_or_all_were_refused() {
-    // GIVEN a server that takes nothing at first, then every second document, then all
-    let mut faults = vec![Fault::RejectItems, Fault::Refuse(503)];
+    // GIVEN a server that takes nothing at first, then every second document, also when it is asked which, then all
+    let mut faults = vec![Fault::RejectItems, Fault::RejectItems, Fault::Refuse(503)];
     let server = SearchServer::start(Box::new(move || faults.pop()));
     let mut sink = started(ElasticsearchOptions { bulks_in_flight: 1, ..options(&server) }).unwrap();
     // WHEN ten are sent
     sink.apply(batch(0, 11, (0..10).map(|n| touch(10, &format!("id {n}"), Some(n))).collect())).unwrap();
     sink.finish().unwrap();
-    // THEN ten were sent again, and of those five once more
+    // THEN ten were sent again, and once more to be told of each, and of those five once more
     let status = sink.status();
-    assert_eq!((status.operations, status.bulks, status.again), (10, 3, 15));
+    assert_eq!((status.operations, status.bulks, status.again), (10, 4, 25));
+}
+
+#[test]
+fn each_document_is_asked_for_only_while_something_fails() {
+    // GIVEN a server that refuses something of the first bulk
+    let mut faults = vec![Fault::RejectItems];
+    let server = SearchServer::start(Box::new(move || faults.pop()));
+    let options = ElasticsearchOptions { bulks_in_flight: 1, bulk_documents_max: 10, ..options(&server) };
+    let mut sink = started(options).unwrap();
+    // WHEN a hundred bulks are sent
+    sink.apply(batch(0, 11, (0..1_000).map(|n| touch(10, &format!("id {n}"), Some(n))).collect())).unwrap();
+    sink.finish().unwrap();
+    // THEN one is sent twice, and it and some after it are asked for each document
+    assert_eq!((sink.status().operations, sink.status().bulks, sink.status().again), (1_000, 101, 10));
+    let asked = server.model().asked_for_each.clone();
+    let expected: Vec<bool> = (0..101).map(|bulk| (1..=32).contains(&bulk)).collect();
+    assert_eq!(asked, expected);
 }

@@ -44,6 +44,8 @@ pub struct Model {
     uuids: u64,
     /// Bulks so far.
     pub bulks: u64,
+    /// Of each bulk, whether it asked what became of each of its documents.
+    pub asked_for_each: Vec<bool>,
     /// The most bulks that were worked on at once.
     pub most_at_once: u64,
     at_once: u64,
@@ -279,6 +281,8 @@ fn put(index: &mut Index, id: &str, body: &Value, after: Option<u64>) -> Answer 
 fn bulk(model: &Mutex<Model>, index: &str, request: &Request, fault: Option<Fault>) -> Answer {
     let mut locked = model.lock().unwrap();
     locked.bulks += 1;
+    let wanted = request.query.get("filter_path").expect("a whole answer to a bulk is more than what is wanted of it");
+    locked.asked_for_each.push(wanted.contains("items"));
     if locked.body_max.is_some_and(|max| request.body.len() > max) {
         return Answer::Whole { status: 413, body: Vec::new() };
     }
@@ -319,6 +323,7 @@ fn bulk(model: &Mutex<Model>, index: &str, request: &Request, fault: Option<Faul
     }
     let reject = fault == Some(Fault::RejectItems);
     let Answer::Whole { status, body } = apply(&mut locked, index, &lines, reject) else { return Answer::Nothing };
+    let body = only(wanted, &body);
     match fault {
         Some(Fault::ApplyAndDrop | Fault::Hang(_)) => Answer::Nothing,
         Some(Fault::HalfAnswer) => Answer::Half { status, body },
@@ -360,7 +365,38 @@ fn apply(model: &mut Model, index: &str, lines: &[Value], reject: bool) -> Answe
         outcome["_id"] = json!(id);
         items.push(json!({ what: outcome }));
     }
-    whole(200, &json!({ "items": items }))
+    let failed = |item: &Value| item.as_object().unwrap().values().any(|outcome| outcome.get("error").is_some());
+    whole(200, &json!({ "errors": items.iter().any(failed), "items": items }))
+}
+
+/// What `filter_path` leaves of an answer. An object of which it leaves nothing is left out.
+fn only(wanted: &str, body: &[u8]) -> Vec<u8> {
+    fn left(value: &Value, paths: &[&[&str]]) -> Option<Value> {
+        if paths.iter().any(|path| path.is_empty()) {
+            return Some(value.clone());
+        }
+        match value {
+            Value::Array(values) => {
+                let values: Vec<Value> = values.iter().filter_map(|value| left(value, paths)).collect();
+                (!values.is_empty()).then_some(Value::Array(values))
+            }
+            Value::Object(fields) => {
+                let fields = fields.iter().filter_map(|(name, value)| {
+                    let below = paths.iter().filter_map(|path| path.split_first());
+                    let below: Vec<&[&str]> =
+                        below.filter(|(first, _)| ["*", name.as_str()].contains(first)).map(|(_, rest)| rest).collect();
+                    Some((name.clone(), left(value, &below)?))
+                });
+                let fields: Map<String, Value> = fields.collect();
+                (!fields.is_empty()).then_some(Value::Object(fields))
+            }
+            _ => None,
+        }
+    }
+    let paths: Vec<Vec<&str>> = wanted.split(',').map(|path| path.split('.').collect()).collect();
+    let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
+    left(&serde_json::from_slice(body).unwrap(), &paths)
+        .map_or_else(|| b"{}".to_vec(), |left| left.to_string().into_bytes())
 }
 
 impl Index {

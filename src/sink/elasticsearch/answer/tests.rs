@@ -1,7 +1,6 @@
 //! Answers that real servers gave, as `harness responses` recorded them, and what they mean.
 
 use super::*;
-use crate::time::Time;
 use dataflows::DocumentId;
 use std::collections::BTreeMap;
 
@@ -22,8 +21,7 @@ fn recorded(server: &str) -> BTreeMap<String, Response> {
 }
 
 fn operation(id: &str, deletes: bool) -> Operation {
-    let time: Time = 7;
-    Operation { id: DocumentId(id.into()), time, document: (!deletes).then(|| "{}".into()) }
+    Operation { id: DocumentId(id.into()), time: 7, deletes, lines: 0..0 }
 }
 
 /// What was asked, as far as the answer tells; one document where it tells nothing.
@@ -36,7 +34,7 @@ fn asked(response: &Response) -> Vec<Operation> {
     };
     let asked = items.iter().map(|item| {
         let (action, outcome) = item.as_object().unwrap().iter().next().unwrap();
-        operation(outcome["_id"].as_str().unwrap(), action == "delete")
+        operation(outcome["_id"].as_str().unwrap_or_default(), action == "delete")
     });
     asked.collect()
 }
@@ -57,6 +55,8 @@ fn word(item: &Item) -> &'static str {
 
 fn words_of(whole: &Whole) -> String {
     match whole {
+        Whole::Done => "DONE".to_owned(),
+        Whole::Failures => "FAILURES".to_owned(),
         Whole::Items(items) => items.iter().map(word).collect::<Vec<_>>().join(" "),
         Whole::TooLarge(_) => "TOO LARGE".to_owned(),
         Whole::Malformed(_) => "MALFORMED".to_owned(),
@@ -110,16 +110,46 @@ fn what_real_servers_answer_to_a_bulk() {
             ("too_large_bulk_gzip_inflates", "TOO LARGE"),
         ] {
             let response = &recorded[case];
-            assert_eq!(words_of(&bulk(response, &asked(response))), expected, "{case} of {server}");
+            assert_eq!(words_of(&bulk(response, &asked(response), Detail::Each)), expected, "{case} of {server}");
         }
         // Elasticsearch 9.5 applied it.
         let breaker = &recorded["breaker_bulk"];
         let expected = if server == "elasticsearch-9.5" { "done" } else { "BUSY" };
-        assert_eq!(words_of(&bulk(breaker, &asked(breaker))), expected, "{server}");
+        assert_eq!(words_of(&bulk(breaker, &asked(breaker), Detail::Each)), expected, "{server}");
         let overloaded = &recorded["overload_bulk_some_items_refused"];
-        let words = words_of(&bulk(overloaded, &asked(overloaded)));
+        let words = words_of(&bulk(overloaded, &asked(overloaded), Detail::Each));
         assert!(words.contains("busy") && words.contains("done"), "{server}: {words}");
         assert!(!words.replace("busy", "").replace("done", "").contains(char::is_alphabetic), "{server}: {words}");
+    }
+}
+
+#[test]
+fn what_real_servers_answer_when_they_are_asked_whether_anything_failed() {
+    for server in SERVERS {
+        let recorded = recorded(server);
+        let mut of_both = BTreeMap::new();
+        for (case, response) in recorded.iter().filter(|(case, _)| case.contains("bulk")) {
+            let each = words_of(&bulk(response, &asked(response), Detail::Each));
+            // What is told by document, and not of an action that is never sent.
+            if response.status != 200 || each == "AGAIN" {
+                continue;
+            }
+            let failed = each.split(' ').any(|word| word != "done");
+            let expected = if failed { "FAILURES" } else { "DONE" };
+            assert_eq!(words_of(&bulk(response, &asked(response), Detail::Whether)), expected, "{case} of {server}");
+            *of_both.entry(expected).or_insert(0) += 1;
+        }
+        assert!(of_both["DONE"] > 10 && of_both["FAILURES"] > 10, "{server}: {of_both:?}");
+        for (case, expected) in [
+            ("bulk_whether_none_failed", "DONE"),
+            ("bulk_whether_some_failed", "FAILURES"),
+            ("bulk_whether_refused", "MALFORMED"),
+        ] {
+            let response = &recorded[case];
+            assert_eq!(words_of(&bulk(response, &[], Detail::Whether)), expected, "{case} of {server}");
+            let half = Response { status: 200, body: response.body[..response.body.len() / 2].to_vec() };
+            assert_eq!(words_of(&bulk(&half, &[], Detail::Whether)), "AGAIN", "half of {case} of {server}");
+        }
     }
 }
 
@@ -128,7 +158,9 @@ fn an_answer_of_something_else_says_nothing() {
     for server in SERVERS {
         let response = &recorded(server)["bulk_create"];
         let asked = asked(response);
-        let again = |response: &Response, operations: &[Operation]| words_of(&bulk(response, operations)) == "AGAIN";
+        let again = |response: &Response, operations: &[Operation]| {
+            words_of(&bulk(response, operations, Detail::Each)) == "AGAIN"
+        };
         let half = Response { status: 200, body: response.body[..response.body.len() / 2].to_vec() };
         assert!(again(&half, &asked), "half of it");
         assert!(again(response, &asked[1..]), "of fewer documents");
@@ -143,7 +175,7 @@ fn an_answer_of_something_else_says_nothing() {
 fn what_is_said_names_what_to_do() {
     for server in SERVERS {
         let recorded = recorded(server);
-        let reason = |case: &str| match bulk(&recorded[case], &asked(&recorded[case])) {
+        let reason = |case: &str| match bulk(&recorded[case], &asked(&recorded[case]), Detail::Each) {
             Whole::Items(items) => match items.into_iter().find(|item| !matches!(item, Item::Done)) {
                 Some(Item::Again(again)) => again.reason,
                 Some(Item::Bad(reason)) => reason,
@@ -162,7 +194,10 @@ fn what_is_said_names_what_to_do() {
 #[test]
 fn what_is_no_server_s_answer_is_told_by_its_status() {
     let of = |status: u16, body: &str| {
-        words_of(&bulk(&Response { status, body: body.as_bytes().to_vec() }, &[operation("1", false)]))
+        let response = Response { status, body: body.as_bytes().to_vec() };
+        let each = words_of(&bulk(&response, &[operation("1", false)], Detail::Each));
+        assert_eq!(words_of(&bulk(&response, &[operation("1", false)], Detail::Whether)), each, "{status}");
+        each
     };
     for (status, expected) in [
         (302, "OTHER"),
