@@ -218,6 +218,7 @@ impl ElasticsearchSink {
                 dead_letters: Arc::clone(&dead_letters),
                 warned: None,
                 wary: 0,
+                buffer: Vec::new(),
             };
             spawn(format!("bulks {lane}"), &outbox, || sender.run())?;
         }
@@ -307,12 +308,7 @@ impl Sink for ElasticsearchSink {
             state = outbox.wait(state, Duration::from_secs(60));
         }
         drop(state);
-        outbox.change(|state| {
-            state.documents = batch.documents;
-            state.partial_from = batch.partial_from.map(|lsn| lsn.0);
-            state.lanes.accept(batch.lower, batch.upper, batch.touched);
-            Ok(Ack::DurableBelow(state.durable))
-        })
+        Ok(Ack::DurableBelow(outbox.accept(batch)))
     }
 
     fn deadline(&self) -> Option<Instant> {

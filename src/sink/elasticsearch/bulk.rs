@@ -53,10 +53,11 @@ struct Target<'a> {
 
 impl Bulk {
     /// What was taken, in its order, in as many bulks as it takes for none to be larger than `bytes_max`, unless it is one document.
-    pub(super) fn of(taken: Vec<Touch>, bytes_max: usize) -> Vec<Bulk> {
+    /// The first is written into `buffer`.
+    pub(super) fn of(taken: Vec<Touch>, bytes_max: usize, mut buffer: Vec<u8>) -> Vec<Bulk> {
+        buffer.clear();
         let mut bulks = Vec::new();
-        let mut open = Bulk::default();
-        open.operations.reserve(taken.len());
+        let mut open = Bulk { body: buffer, operations: Vec::with_capacity(taken.len()) };
         for touch in taken {
             let before = open.body.len();
             open.write(touch);
@@ -77,6 +78,11 @@ impl Bulk {
 
     pub(super) fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// For the next one.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.body
     }
 
     /// In the order of their lines.
@@ -151,20 +157,23 @@ mod tests {
     fn no_bulk_is_larger_than_it_may_be_unless_it_is_one_document() {
         let taken = [4, 4, 800, 4, 4, 4].map(|bytes| touch(1, &"x".repeat(bytes), Action::Delete));
         let sizes = |max| {
-            let bulks = Bulk::of(taken.to_vec(), max);
+            let bulks = Bulk::of(taken.to_vec(), max, b"as it was".to_vec());
             assert!(bulks.iter().all(|bulk| bulk.len() == 1 || bulk.body().len() <= max));
-            assert_eq!(bulks.iter().map(text).collect::<String>(), text(&Bulk::of(taken.to_vec(), 10_000)[0]));
+            assert_eq!(
+                bulks.iter().map(text).collect::<String>(),
+                text(&Bulk::of(taken.to_vec(), 10_000, Vec::new())[0])
+            );
             bulks.iter().map(Bulk::len).collect::<Vec<_>>()
         };
         assert_eq!(sizes(200), [2, 1, 2, 1]);
         assert_eq!(sizes(1), [1; 6]);
         assert_eq!(sizes(10_000), [6]);
-        assert!(Bulk::of(Vec::new(), 200).is_empty());
+        assert!(Bulk::of(Vec::new(), 200, Vec::new()).is_empty());
     }
 
     #[test]
     fn a_body_has_a_line_for_what_to_do_and_one_for_the_document() {
-        let bulks = Bulk::of(vec![touch(7, "a\"b", document(1)), touch(9, "c", Action::Delete)], 10_000);
+        let bulks = Bulk::of(vec![touch(7, "a\"b", document(1)), touch(9, "c", Action::Delete)], 10_000, Vec::new());
         let expected = concat!(
             r#"{"index":{"_id":"a\"b","version":7,"version_type":"external_gte"}}"#,
             "\n",
@@ -182,7 +191,9 @@ mod tests {
     fn a_part_of_a_bulk_is_a_bulk() {
         let touches: Vec<Touch> = (0..7).map(|n| touch(n, &format!("{n}"), document(n as i64))).collect();
         let of = |chosen: &[usize]| {
-            Bulk::of(chosen.iter().map(|at| touches[*at].clone()).collect(), 10_000).pop().unwrap_or_default()
+            Bulk::of(chosen.iter().map(|at| touches[*at].clone()).collect(), 10_000, Vec::new())
+                .pop()
+                .unwrap_or_default()
         };
         let whole = of(&[0, 1, 2, 3, 4, 5, 6]);
         let only = |bulk: &Bulk, at: &[usize]| bulk.only(at.iter().map(|at| bulk.operations()[*at].clone()));

@@ -90,18 +90,22 @@ impl Lanes {
         self.bytes
     }
 
-    /// Takes a batch.
-    pub(super) fn accept(&mut self, lower: Time, upper: Time, touched: Vec<Touch>) {
+    /// Takes a batch. False where nothing can begin by it: each lane that it goes by has something to do already.
+    pub(super) fn accept(&mut self, lower: Time, upper: Time, touched: Vec<Touch>) -> bool {
+        let mut begins = false;
         for touch in touched {
             let bytes = touch.bytes() + bulk::LINE;
             self.bytes += bytes;
             let hash = self.by_id.hash_one(&touch.id);
             let lane = hash as usize % self.lanes.len();
             if let Some(lane) = self.lanes.get_mut(lane) {
+                begins |= lane.waiting.is_empty() && lane.on_its_way.is_none();
                 lane.waiting.push_back(Waiting { touch, hash, bytes, lower });
             }
         }
         self.accepted = upper;
+        // Where all is in, the frontier moves by itself.
+        begins || self.frontier() == upper
     }
 
     /// The progress document announces everything below this time.

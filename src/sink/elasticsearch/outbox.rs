@@ -8,14 +8,21 @@
 
 use super::error::ElasticsearchError;
 use super::lanes::Lanes;
+use crate::sink::Batch;
 use crate::time::Time;
 use std::ops::AddAssign;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Shared by the threads of one sink.
+///
+/// Senders are woken for what they may send, and not whenever something is given or arrives: batches are many and small, and
+/// whoever wakes takes time from the server beside it.
 pub(super) struct Outbox {
     state: Mutex<State>,
+    /// Senders wait for it.
+    sendable: Condvar,
+    /// All others do.
     changed: Condvar,
 }
 
@@ -117,7 +124,7 @@ impl Outbox {
             trouble: None,
             moved: Instant::now(),
         };
-        Outbox { state: Mutex::new(state), changed: Condvar::new() }
+        Outbox { state: Mutex::new(state), sendable: Condvar::new(), changed: Condvar::new() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -125,14 +132,39 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, and wakes whoever waits for a change.
+    /// Changes the state, and wakes whoever waits.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let changed = change(&mut self.lock());
+        self.sendable.notify_all();
         self.changed.notify_all();
         changed
     }
 
-    /// Waits for a change, at most so long.
+    /// Takes what is given. It is announced before it is sent, and nobody is woken while that need not be thought of.
+    pub(super) fn accept(&self, batch: Batch) -> Time {
+        let mut state = self.lock();
+        state.documents = batch.documents;
+        state.partial_from = batch.partial_from.map(|lsn| lsn.0);
+        if state.lanes.accept(batch.lower, batch.upper, batch.touched) {
+            self.changed.notify_all();
+        }
+        state.durable
+    }
+
+    /// A bulk has arrived: nothing that other senders wait for.
+    pub(super) fn arrived(&self, lane: usize) {
+        let mut state = self.lock();
+        state.lanes.arrived(lane);
+        state.went_well();
+        self.changed.notify_all();
+    }
+
+    /// Waits for something to send, at most so long.
+    pub(super) fn wait_to_send<'a>(&self, state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
+        self.sendable.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Waits for any other change, at most so long.
     pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
         self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
     }

@@ -1,7 +1,7 @@
 //! The thread of a lane: takes bulks, and sends each until the index has all of it.
 
 use super::answer::{self, Again, Detail, Item, Whole};
-use super::bulk::{Bulk, Operation};
+use super::bulk::Bulk;
 use super::client::{NDJSON, NoAnswer};
 use super::dead_letter::DeadLetters;
 use super::error::ElasticsearchError;
@@ -34,6 +34,8 @@ pub(super) struct Sender {
     pub(super) warned: Option<Instant>,
     /// Of so many bulks, each document is asked for at once.
     pub(super) wary: u32,
+    /// Of the last bulk, for the next: memory that is new costs more than what is written into it.
+    pub(super) buffer: Vec<u8>,
 }
 
 /// What a try left to do.
@@ -52,17 +54,12 @@ impl Sender {
     /// Sends until it is over.
     pub(super) fn run(mut self) {
         while let Some(taken) = self.next() {
-            let sent = self.deliver(taken);
-            let lane = self.lane;
-            self.outbox.change(|state| match sent {
-                Ok(true) => {
-                    state.lanes.arrived(lane);
-                    state.went_well();
-                }
+            match self.deliver(taken) {
+                Ok(true) => self.outbox.arrived(self.lane),
                 // It is over.
                 Ok(false) => {}
-                Err(error) => state.fail(error),
-            });
+                Err(error) => self.outbox.change(|state| state.fail(error)),
+            }
         }
     }
 
@@ -85,7 +82,7 @@ impl Sender {
             if left.is_zero() || (ready == Ready::Some && state.hurry) {
                 return Some(state.lanes.take(self.lane, max));
             }
-            state = self.outbox.wait(state, left);
+            state = self.outbox.wait_to_send(state, left);
         }
         None
     }
@@ -93,7 +90,8 @@ impl Sender {
     /// Sends until the index has all of it; false if it is over before.
     fn deliver(&mut self, taken: Vec<Touch>) -> Result<bool, ElasticsearchError> {
         let mut backoff = Backoff::new(&self.server.options);
-        let mut parts = Bulk::of(taken, self.server.options.bulk_bytes_max);
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut parts = Bulk::of(taken, self.server.options.bulk_bytes_max, buffer);
         // The next one is the last.
         parts.reverse();
         let mut resets = 0;
@@ -160,6 +158,7 @@ impl Sender {
         match answer::bulk(&response, bulk.operations(), detail) {
             Whole::Done => {
                 self.outbox.lock().counts.operations += documents as u64;
+                self.buffer = bulk.into_buffer();
                 Ok(None)
             }
             Whole::Failures => {

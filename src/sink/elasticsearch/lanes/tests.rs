@@ -36,6 +36,26 @@ fn nothing_is_sent_before_it_is_announced() {
 }
 
 #[test]
+fn a_batch_begins_something_where_nothing_waits() {
+    let mut lanes = Lanes::new(1, 0);
+    assert!(lanes.accept(0, 11, vec![touch(10, "a")]), "something can be announced");
+    assert!(!lanes.accept(11, 21, vec![touch(20, "b")]), "it waits behind another");
+    lanes.announce(11);
+    assert_eq!(lanes.take(0, MAX).len(), 1);
+    lanes.announce(21);
+    lanes.arrived(0);
+    assert_eq!(lanes.take(0, MAX).len(), 1);
+    assert!(!lanes.accept(21, 31, vec![touch(30, "c")]), "another is on its way");
+    assert!(!lanes.accept(31, 41, Vec::new()), "nor is it in");
+    lanes.announce(41);
+    lanes.arrived(0);
+    assert_eq!(lanes.take(0, MAX).len(), 1);
+    lanes.arrived(0);
+    assert!(lanes.accept(41, 51, Vec::new()), "what is in has moved");
+    assert!(lanes.accept(51, 61, vec![touch(60, "d")]));
+}
+
+#[test]
 fn a_bulk_has_each_document_once_in_its_latest_state() {
     let mut lanes = Lanes::new(1, 0);
     lanes.accept(0, 11, vec![touch(9, "a"), touch(10, "b")]);
