@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   batches ──by id──> lanes ──> bulks, several on their way ──> the index <── alias <── readers
-//!                        ↑                    │ every document answered
+//!                        ↑                    │ every bulk answered
 //!                        └── attempted ── progress document ── durable ──> the run may forget what lies below
 //! ```
 //!
@@ -95,7 +95,8 @@ pub struct ElasticsearchStatus {
     pub operations: u64,
     /// Documents of which it had a newer one.
     pub newer: u64,
-    /// Documents that were sent again.
+    /// Documents that were sent again: those of which a server said so or did not answer, and, where something in a bulk
+    /// failed, all of the bulk, to be told of each.
     pub again: u64,
     /// Documents that went to the dead letters, of all runs: the index has an earlier state of them, or none.
     pub bad: u64,

@@ -64,9 +64,9 @@ fn started(options: ElasticsearchOptions) -> Result<ElasticsearchSink, SinkError
     Ok(sink)
 }
 
-/// Waits for what must come.
+/// Waits for what must come, for less than threads sleep that nobody wakes.
 fn until(is_there: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !is_there() {
         assert!(Instant::now() < deadline, "it never came");
         std::thread::sleep(Duration::from_millis(1));

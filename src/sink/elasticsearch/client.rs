@@ -19,7 +19,7 @@ use ureq::http::{HeaderValue, Method, Request, header};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Error};
 
-/// The longest answer that is read: that of a bulk tells of each of its documents.
+/// The longest answer that is read: that of a bulk may tell of each of its documents.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// Bodies from this size on may be what made the server break off in the midst of them.
 const LARGE: usize = 1 << 20;

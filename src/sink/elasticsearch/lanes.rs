@@ -97,7 +97,8 @@ impl Lanes {
             let bytes = touch.bytes() + bulk::LINE;
             self.bytes += bytes;
             let hash = self.by_id.hash_one(&touch.id);
-            let lane = hash as usize % self.lanes.len();
+            // A table of one lane's ids goes by the other bits.
+            let lane = (hash >> 32) as usize % self.lanes.len();
             if let Some(lane) = self.lanes.get_mut(lane) {
                 begins |= lane.waiting.is_empty() && lane.on_its_way.is_none();
                 lane.waiting.push_back(Waiting { touch, hash, bytes, lower });
@@ -137,8 +138,9 @@ impl Lanes {
     pub(super) fn take(&mut self, lane: usize, max: BulkMax) -> Vec<Touch> {
         let attempted = self.attempted;
         let Some(lane) = self.lanes.get_mut(lane) else { return Vec::new() };
-        let mut taken: Vec<Waiting> = Vec::new();
-        let mut places: HashTable<usize> = HashTable::new();
+        let most = max.documents.min(lane.waiting.len());
+        let mut taken: Vec<Waiting> = Vec::with_capacity(most);
+        let mut places: HashTable<usize> = HashTable::with_capacity(most);
         let mut bytes = 0;
         while let Some(next) = lane.waiting.front() {
             let is_full = taken.len() >= max.documents || bytes + next.bytes > max.bytes;

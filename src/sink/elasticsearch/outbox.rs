@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 /// whoever wakes takes time from the server beside it.
 pub(super) struct Outbox {
     state: Mutex<State>,
-    /// Senders wait for it.
+    /// Senders wait for it that have nothing to send.
     sendable: Condvar,
-    /// All others do.
+    /// Everybody else does.
     changed: Condvar,
 }
 
@@ -140,9 +140,13 @@ impl Outbox {
         changed
     }
 
-    /// Takes what is given. It is announced before it is sent, and nobody is woken while that need not be thought of.
+    /// Takes what is given. It is mostly announced before it can be sent, and nobody is woken while that need not be thought of.
     pub(super) fn accept(&self, batch: Batch) -> Time {
         let mut state = self.lock();
+        // After a crash, what an earlier run may have sent is announced before it is given.
+        if batch.lower < state.lanes.attempted() {
+            self.sendable.notify_all();
+        }
         state.documents = batch.documents;
         state.partial_from = batch.partial_from.map(|lsn| lsn.0);
         if state.lanes.accept(batch.lower, batch.upper, batch.touched) {

@@ -42,7 +42,7 @@ pub(super) struct Sender {
 enum Left {
     /// These once more, after a pause.
     Again(Bulk, Again),
-    /// These at once, to be told of each.
+    /// These once more, to be told of each.
     InDetail(Bulk),
     /// These in two halves: nothing of them was applied.
     Halves(Bulk, String),
@@ -107,6 +107,8 @@ impl Sender {
                 }
                 Some(Left::InDetail(part)) => {
                     self.outbox.lock().counts.again += count as u64;
+                    // Perhaps it has too much to do.
+                    self.outbox.pause(backoff.pause());
                     parts.push(part);
                 }
                 Some(Left::Halves(part, reason)) => self.halve(part, reason, &mut parts)?,
@@ -158,14 +160,14 @@ impl Sender {
         match answer::bulk(&response, bulk.operations(), detail) {
             Whole::Done => {
                 self.outbox.lock().counts.operations += documents as u64;
-                self.buffer = bulk.into_buffer();
+                self.keep_buffer(bulk);
                 Ok(None)
             }
             Whole::Failures => {
                 self.wary = WARY;
                 Ok(Some(Left::InDetail(bulk)))
             }
-            Whole::Items(items) => self.sort_out(&bulk, items),
+            Whole::Items(items) => self.sort_out(bulk, items),
             Whole::TooLarge(reason) | Whole::Malformed(reason) => Ok(Some(Left::Halves(bulk, reason))),
             // For all that is on its way, or for the memory that a bulk may take.
             Whole::Again(again) if response.status == 429 => Ok(Some(Left::PerhapsHalves(bulk, again))),
@@ -175,7 +177,7 @@ impl Sender {
     }
 
     /// What is left of a bulk that was answered document by document.
-    fn sort_out(&mut self, bulk: &Bulk, items: Vec<Item>) -> Result<Option<Left>, ElasticsearchError> {
+    fn sort_out(&mut self, bulk: Bulk, items: Vec<Item>) -> Result<Option<Left>, ElasticsearchError> {
         let mut counts = Counts::default();
         let mut left = Vec::new();
         let mut why = None;
@@ -197,7 +199,18 @@ impl Sender {
         let all_went_well = counts.newer == 0 && counts.bad == 0 && why.is_none();
         self.wary = if all_went_well { self.wary.saturating_sub(1) } else { WARY };
         self.outbox.lock().counts += counts;
-        Ok(why.map(|again| Left::Again(bulk.only(left), again)))
+        let left = why.map(|again| Left::Again(bulk.only(left), again));
+        self.keep_buffer(bulk);
+        Ok(left)
+    }
+
+    /// Keeps the largest buffer for the next bulk, unless it was for a document that is larger than a bulk should be.
+    fn keep_buffer(&mut self, bulk: Bulk) {
+        let buffer = bulk.into_buffer();
+        let most = self.server.options.bulk_bytes_max.saturating_mul(2);
+        if (self.buffer.capacity()..=most).contains(&buffer.capacity()) {
+            self.buffer = buffer;
+        }
     }
 
     /// The halves of what was refused as a whole; the one that is left is the one that cannot be taken.

@@ -131,9 +131,8 @@ fn an_index_becomes_what_it_should_be_whatever_the_server_does() {
     });
 }
 
-#[test]
-fn between_two_times_nothing_is_called_exact() {
-    // GIVEN a run that dies after it has sent more than it knows of
+/// A run that died after it had sent more than it knows of: what it should have sent, and the server, which is well again.
+fn died_between() -> (History, SearchServer) {
     let history = History((10..30).map(|time| (time, format!("id {}", time % 5), Some(time as i64))).collect());
     let server = SearchServer::start(Box::new(|| Some(Fault::ApplyAndDrop)));
     let mut sink = started(options(&server)).unwrap();
@@ -142,6 +141,27 @@ fn between_two_times_nothing_is_called_exact() {
     drop(sink);
     let healthy = SearchServer::start(no_faults());
     std::mem::swap(&mut healthy.model().indexes, &mut server.model().indexes);
+    (history, healthy)
+}
+
+#[test]
+fn after_a_crash_what_is_given_is_sent_at_once() {
+    // GIVEN a run that goes on where all it is given was announced by the one before
+    let (history, server) = died_between();
+    let mut sink = started(ElasticsearchOptions { bulks_in_flight: 1, ..options(&server) }).unwrap();
+    // WHEN it is given some, each time when everything before has arrived
+    let mut at = 0;
+    for (upper, answered) in [(15, 5), (20, 10), (25, 15)] {
+        sink.apply(history.batch(at, upper)).unwrap();
+        at = upper;
+        // THEN it is sent, although nothing is flushed
+        until(|| sink.status().newer + sink.status().operations == answered);
+    }
+}
+
+#[test]
+fn between_two_times_nothing_is_called_exact() {
+    let (history, healthy) = died_between();
 
     // WHEN the next one is not yet past that
     let mut sink = started(options(&healthy)).unwrap();

@@ -292,6 +292,9 @@ fn bulk(model: &Mutex<Model>, index: &str, request: &Request, fault: Option<Faul
     let lines: Vec<Value> =
         request.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse).collect();
     let ids = ids(&lines);
+    if ids.iter().collect::<BTreeSet<_>>().len() < ids.len() {
+        locked.wrong.push(format!("{ids:?} are in one bulk, and one of them twice"));
+    }
     // What is on its way at once. A bulk that hangs was given up by its sender.
     let hangs = matches!(fault, Some(Fault::Hang(_)));
     let ours = !hangs && ids.iter().all(|id| !locked.busy.contains(id));

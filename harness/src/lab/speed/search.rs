@@ -7,8 +7,8 @@
 //! ```
 //!
 //! # Notes
-//! - The bulks of the raw client are made before the clock runs, and nobody looks at what became of each document: the sink, on the
-//!   same processors as the server, does both. Either sends a document once in each bulk.
+//! - The bulks of the raw client are made before the clock runs: the sink makes them on the processors that the server works on, and
+//!   writes its progress document. Either sends a document once in each bulk, and asks only whether something failed.
 
 use super::super::install::run_folder;
 use super::super::search::chosen;

@@ -72,6 +72,23 @@ fn a_bulk_has_each_document_once_in_its_latest_state() {
 }
 
 #[test]
+fn a_bulk_has_each_of_many_documents_once() {
+    let mut lanes = Lanes::new(1, 0);
+    for time in 1..=1_000 {
+        lanes.accept(time, time + 1, vec![touch(time, &format!("id {}", time % 100))]);
+    }
+    lanes.announce(1_001);
+    let taken = lanes.take(0, BulkMax { documents: 100, bytes: 1_000_000 });
+    let expected: Vec<(String, Time)> = (1..=100).map(|n| (format!("id {}", n % 100), n)).collect();
+    assert_eq!(ids(&taken).len(), 100);
+    assert_eq!(ids(&taken), expected.iter().map(|(id, time)| (id.as_str(), *time)).collect::<Vec<_>>());
+    lanes.arrived(0);
+    let taken = lanes.take(0, BulkMax { documents: 200, bytes: 1_000_000 });
+    let expected: Vec<(String, Time)> = (1..=100).map(|n| (format!("id {}", n % 100), 900 + n)).collect();
+    assert_eq!(ids(&taken), expected.iter().map(|(id, time)| (id.as_str(), *time)).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_bulk_is_no_larger_than_it_may_be_unless_it_is_one_document() {
     let mut lanes = Lanes::new(1, 0);
     lanes.accept(0, 11, vec![touch(10, &"a".repeat(900)), touch(10, "b"), touch(10, "c")]);
