@@ -1,6 +1,7 @@
 //! An index behind an alias that another takes the place of.
 
 use super::*;
+use crate::support::search_server::Index;
 use deltaic::Rebuild;
 
 fn rebuild(server: &SearchServer, identity: &Identity) -> Rebuild<ElasticsearchSink> {
@@ -129,6 +130,52 @@ fn an_index_that_went_on_meanwhile_stays() {
     let told = sink.complete();
     assert!(matches!(told, Err(SinkError::Behind { .. })), "{told:?}");
     assert_eq!(alias_is_on(&server), ["things-000001"]);
+}
+
+/// All of what is in [`filled`], and one more.
+fn three() -> Batch {
+    batch(0, 31, vec![touch(10, "a", Some(1)), touch(20, "b", Some(2)), touch(30, "c", Some(3))])
+}
+
+#[test]
+fn an_index_that_is_closed_or_refuses_a_document_is_left_for_the_other() {
+    for closed in [true, false] {
+        // GIVEN a rebuild, and an index that takes nothing more while it goes on
+        let server = SearchServer::start(no_faults());
+        filled(&server);
+        let mut sink = rebuild(&server, &identity());
+        let spoil = |index: &mut Index| (index.closed, index.refuses) = (closed, (!closed).then(|| "c".to_owned()));
+        server.model().indexes.get_mut("things-000001").map(spoil).unwrap();
+        // WHEN it is given all there is
+        sink.apply(three()).unwrap();
+        sink.finish().unwrap();
+        assert_eq!(alias_is_on(&server), ["things-000001"]);
+        // THEN the other takes its place
+        sink.complete().unwrap();
+        assert_eq!(alias_is_on(&server), ["things-000002"]);
+        assert_eq!(seen(&server).into_keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+}
+
+#[test]
+fn a_document_that_the_index_refuses_which_is_filled_ends_the_rebuild() {
+    let server = SearchServer::start(no_faults());
+    filled(&server);
+    let mut sink = rebuild(&server, &identity());
+    server.model().indexes.get_mut("things-000002").unwrap().refuses = Some("c".to_owned());
+    let given = sink.apply(three()).and_then(|_| sink.finish());
+    let told = refused(given);
+    assert!(matches!(&told, ElasticsearchError::BadDocument { id, .. } if id == "c"), "{told}");
+    drop(sink);
+    assert_eq!(alias_is_on(&server), ["things-000001"]);
+    assert_eq!(seen(&server).into_keys().collect::<Vec<_>>(), ["a", "b", "c"], "it is no older than without");
+
+    // And it can be run again.
+    let mut sink = rebuild(&server, &identity());
+    sink.apply(three()).unwrap();
+    sink.finish().unwrap();
+    sink.complete().unwrap();
+    assert_eq!(alias_is_on(&server), ["things-000002"]);
 }
 
 #[test]

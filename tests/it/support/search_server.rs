@@ -62,6 +62,10 @@ pub struct Index {
     pub mappings: Value,
     pub aliases: BTreeMap<String, Value>,
     pub documents: BTreeMap<String, Stored>,
+    /// Nothing of it is read or written.
+    pub closed: bool,
+    /// The id of a document that it cannot take.
+    pub refuses: Option<String>,
     /// Versions of deleted documents.
     tombstones: BTreeMap<String, u64>,
     writes: u64,
@@ -208,6 +212,9 @@ fn answer(model: &Mutex<Model>, script: &Mutex<Script>, request: Request) -> Ans
         (method, [index, rest @ ..]) => {
             let Some(found) = model.indexes.get_mut(*index) else { return missing(index) };
             match (method, rest) {
+                (_, ["_doc" | "_create" | "_count" | "_refresh", ..]) if found.closed => {
+                    said(400, "index_closed_exception", "closed")
+                }
                 ("GET", ["_mapping"]) => whole(200, &json!({ *index: { "mappings": found.mappings } })),
                 ("PUT", ["_mapping"]) => {
                     let more = body["properties"].as_object().unwrap().clone();
@@ -358,6 +365,12 @@ fn apply(model: &mut Model, index: &str, lines: &[Value], reject: bool) -> Answe
         let outcome = match model.indexes.get_mut(index) {
             None => {
                 json!({ "status": 404, "error": { "type": "index_not_found_exception", "reason": "no such index" } })
+            }
+            Some(index) if index.closed => {
+                json!({ "status": 400, "error": { "type": "index_closed_exception", "reason": "closed" } })
+            }
+            Some(index) if source.is_some() && index.refuses.as_deref() == Some(id) => {
+                json!({ "status": 400, "error": { "type": "mapper_parsing_exception", "reason": "failed to parse" } })
             }
             Some(_) if reject && items.len() % 2 == 0 => {
                 json!({ "status": 429, "error": { "type": "es_rejected_execution_exception", "reason": "full" } })
