@@ -18,6 +18,7 @@
 //! order, [`States`] of keys.
 
 mod attach;
+mod chunks;
 mod fold;
 mod hash;
 mod keyed;

@@ -10,9 +10,9 @@
 //! agree, and a shard that grows moves words alone. Words stand as near as can be behind where their place says. The last
 //! row takes the slot of one that goes.
 //!
-//! A row costs its own size and 11 to 23 bytes of words, and while the rows have just been moved to more room, up to as
-//! much again.
+//! A row costs its own size and 11 to 23 bytes of words.
 
+use super::chunks::Chunks;
 use super::hash::place;
 use std::hash::Hash;
 use std::hint::black_box;
@@ -25,12 +25,12 @@ const SHARD_BITS: u32 = SHARDS.ilog2();
 /// Its methods take a key's [`place`] beside the key, and no other: who looks twice computes it once.
 pub struct States<K, S> {
     shards: [Shard; SHARDS],
-    slots: Vec<(K, S)>,
+    slots: Chunks<(K, S)>,
 }
 
 impl<K, S> Default for States<K, S> {
     fn default() -> Self {
-        States { shards: std::array::from_fn(|_| Shard::default()), slots: Vec::new() }
+        States { shards: std::array::from_fn(|_| Shard::default()), slots: Chunks::default() }
     }
 }
 
@@ -73,7 +73,7 @@ impl<K: Hash + Eq, S> States<K, S> {
         if let Some(shard) = self.shards.get_mut(shard_of(place)) {
             shard.remove(at);
         }
-        let removed = self.slots.swap_remove(slot);
+        let removed = self.slots.swap_remove(slot)?;
         if let Some((moved, _)) = self.slots.get(slot) {
             let place = super::hash::place(moved);
             if let Some(shard) = self.shards.get_mut(shard_of(place)) {
