@@ -16,8 +16,8 @@
 //! | an answer that is cut, or that tells of other documents | nobody knows what became of it: the same again |
 //!
 //! A line for each document costs the server more than anything else of its answer, and mostly says that it went well. So a bulk
-//! asks whether anything failed, and only if something did the same is asked again, for [each document](Detail::Each). Of an answer that
-//! nothing failed, only the status and its words are believed.
+//! asks whether anything failed, and only if something did, the same is sent again to be told of [each document](Detail::Each).
+//! An answer that nothing failed names no document: it is believed by its status and its words alone.
 
 use super::bulk::Operation;
 use serde::Deserialize;
