@@ -43,7 +43,6 @@ use crate::view::{Collections, View};
 use differential_dataflow::VecCollection;
 use newest::Newest;
 use serde::{Deserialize, Serialize};
-use std::hint::black_box;
 
 /// The view and its options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,8 +111,7 @@ impl View for ConversationSearch {
     fn build<'scope>(&self, tables: Collections<'scope, Self>) -> VecCollection<'scope, Time, ConversationDocument> {
         let (users, conversations, items) = tables;
         let open = conversations
-            .filter(|(_, conversation)| !conversation.closed)
-            .map(|(uid, conversation)| (conversation.user_uid, (uid, conversation.extra)));
+            .flat_map(|(uid, Conversation { user_uid, closed, extra })| (!closed).then_some((user_uid, (uid, extra))));
         let open = attach("conversations to their user", open, users).map(|(user_uid, (uid, extra), user)| {
             let extra = both(&user.extra, &extra);
             (uid, Part::Open { user_uid, extra })
@@ -121,10 +119,10 @@ impl View for ConversationSearch {
         let items = items.map(|(uid, Item { conversation_uid, kind, created_at })| {
             (conversation_uid, Part::Item { kind, created_at, uid })
         });
-        let parts = open.concat(items);
+        let parts = [open, items];
         let shown = match self.zero_items {
-            ZeroItems::Absent => fold::<Uuid, Parts<false>>("conversations", parts),
-            ZeroItems::NeedsReviewInvite => fold::<Uuid, Parts<true>>("conversations", parts),
+            ZeroItems::Absent => fold::<Uuid, Parts<false>, _>("conversations", parts),
+            ZeroItems::NeedsReviewInvite => fold::<Uuid, Parts<true>, _>("conversations", parts),
         };
         shown.map(|(conversation_uid, (user_uid, step, extra))| ConversationDocument {
             conversation_uid,
@@ -175,8 +173,8 @@ impl<const ZERO_ITEMS: bool> Group for Parts<ZERO_ITEMS> {
         self.open.is_none() && self.newest.is_empty()
     }
 
-    fn warm(&self) {
-        black_box(self.newest.of_each_type());
+    fn prefetch(&self) {
+        self.newest.prefetch();
     }
 }
 

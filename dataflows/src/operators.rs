@@ -15,13 +15,14 @@
 //! view are: times are totally ordered, and a row stands at most once.
 //!
 //! What they are made of is public for operators that need more than these: [`Staged`] rows that wait, [`ByPlace`] their
-//! order, [`States`] of keys.
+//! order, [`States`] of keys, and how what they need is asked for [`Ahead`].
 
 mod attach;
 mod chunks;
 mod fold;
 mod hash;
 mod keyed;
+mod prefetch;
 mod staged;
 mod states;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod upsert;
 pub use attach::attach;
 pub use fold::{Group, fold};
 pub use hash::{KeyHasher, Keys, place};
+pub use prefetch::{Ahead, prefetch};
 pub use staged::{ByPlace, Staged, clear};
 pub use states::States;
 pub use upsert::{KeyChange, upsert};

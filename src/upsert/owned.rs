@@ -11,11 +11,8 @@ use crate::hold::{Change, Rank};
 use crate::mutant::Mutant;
 use crate::time::{Lsn, Time};
 use dataflows::Row;
-use dataflows::operators::{ByPlace, Staged, States, clear, place};
+use dataflows::operators::{Ahead, ByPlace, Staged, States, clear, place};
 use std::collections::HashMap;
-
-/// How many changes are warmed at once.
-const WARM: usize = 32;
 
 /// For how many differences there is place beforehand, at most.
 const DIFFS: usize = 1 << 12;
@@ -27,8 +24,7 @@ pub(super) struct Upsert<R: Row, M> {
     /// Changes, each with the place of its key.
     staged: Staged<(u32, Change<R>)>,
     compaction: Compaction,
-    /// So many of the next changes are warm: see [`States::warm`].
-    warm: usize,
+    ahead: Ahead,
     /// The changes of the time that is being started, and their order.
     changes: Vec<Option<(u32, Change<R>)>>,
     order: ByPlace,
@@ -87,7 +83,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
             rows: States::default(),
             staged: Staged::default(),
             compaction: Compaction::new(compact_from),
-            warm: 0,
+            ahead: Ahead::default(),
             changes: Vec::new(),
             order: ByPlace::default(),
             open: None,
@@ -135,17 +131,12 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
 
     /// Applies all changes of `time`, the first that is staged, as far as they need no forwarded row that has not come.
     pub(super) fn start(&mut self, time: Time, out: &mut Out<R>) {
-        if self.warm == 0 {
-            let next = self.staged.iter().take(WARM);
-            self.rows.warm(next.filter_map(|(place, change)| Some((*place, key_of(change)?))));
-            self.warm = self.staged.len().min(WARM);
-        }
+        self.ahead.prefetch(&self.staged, &self.rows, |(place, _)| *place, |_| {});
         if out.diffs.capacity() == 0 {
             out.diffs.reserve(self.staged.len().min(DIFFS));
         }
         let mut changes = std::mem::take(&mut self.changes);
-        self.staged.take_first(&mut changes);
-        self.warm = self.warm.saturating_sub(changes.len());
+        self.ahead.took(self.staged.take_first(&mut changes));
         let mut folds = HashMap::new();
         let then = if changes.iter().flatten().all(|(_, change)| key_of(change).is_some()) {
             self.start_each(&mut changes, time, out, &mut folds);
@@ -169,8 +160,11 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     ) {
         let mut order = std::mem::take(&mut self.order);
         order.order(changes.iter().flatten().map(|(place, _)| *place));
+        let mut number = 0;
         for (place, mut group) in order.groups() {
+            order.prefetch(number, &self.rows, |_| {});
             while let Some(at) = group.next() {
+                number += 1;
                 // What is not there was taken along with an earlier change of its key.
                 let Some((_, first)) = changes.get_mut(at).and_then(Option::take) else { continue };
                 let Some(key) = key_of(&first).cloned() else { continue };

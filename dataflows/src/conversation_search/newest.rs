@@ -4,6 +4,7 @@
 //! change than one of thirty.
 
 use super::ItemType;
+use crate::operators::prefetch;
 use crate::value::Uuid;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -29,8 +30,37 @@ pub(super) struct Few {
 }
 
 /// Messages, review invites and reviews.
-#[derive(Default)]
-pub(super) struct ByType([BTreeSet<Place>; 3]);
+pub(super) struct ByType {
+    places: [BTreeSet<Place>; 3],
+    /// The last of each: looked at before and after every change, where a set would be gone down from its root.
+    newest: [Option<Place>; 3],
+}
+
+impl ByType {
+    fn new(places: [BTreeSet<Place>; 3]) -> ByType {
+        let newest = places.each_ref().map(|places| places.last().copied());
+        ByType { places, newest }
+    }
+
+    fn insert(&mut self, kind: ItemType, place: Place) {
+        of(kind, self.places.each_mut()).insert(place);
+        let newest = of(kind, self.newest.each_mut());
+        *newest = (*newest).max(Some(place));
+    }
+
+    fn remove(&mut self, kind: ItemType, place: &Place) {
+        let places = of(kind, self.places.each_mut());
+        places.remove(place);
+        let newest = of(kind, self.newest.each_mut());
+        if newest.as_ref() == Some(place) {
+            *newest = places.last().copied();
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.places.iter().map(BTreeSet::len).sum()
+    }
+}
 
 impl Few {
     fn stretches(&self) -> [Range<usize>; 3] {
@@ -87,20 +117,18 @@ impl Newest {
             Newest::Few(few) if diff > 0 && few.places.len() < MANY => few.insert(kind, place),
             Newest::Few(few) if diff > 0 => {
                 let set = |stretch: Range<usize>| few.places.get(stretch).into_iter().flatten().copied().collect();
-                let mut many = Box::new(ByType(few.stretches().map(set)));
-                of(kind, many.0.each_mut()).insert(place);
+                let mut many = Box::new(ByType::new(few.stretches().map(set)));
+                many.insert(kind, place);
                 *self = Newest::Many(many);
             }
             Newest::Few(few) => few.remove(kind, &place),
-            Newest::Many(many) if diff > 0 => {
-                of(kind, many.0.each_mut()).insert(place);
-            }
+            Newest::Many(many) if diff > 0 => many.insert(kind, place),
             Newest::Many(many) => {
-                of(kind, many.0.each_mut()).remove(&place);
-                let counts = many.0.each_ref().map(BTreeSet::len);
-                if counts.iter().sum::<usize>() <= MANY / 2 {
-                    let places = many.0.iter().flatten().copied().collect();
-                    *self = Newest::Few(Few { places, counts: counts.map(|count| count as u8) });
+                many.remove(kind, &place);
+                if many.len() <= MANY / 2 {
+                    let counts = many.places.each_ref().map(|places| places.len() as u8);
+                    let places = many.places.iter().flatten().copied().collect();
+                    *self = Newest::Few(Few { places, counts });
                 }
             }
         }
@@ -110,11 +138,49 @@ impl Newest {
     pub(super) fn of_each_type(&self) -> [Option<Place>; 3] {
         match self {
             Newest::Few(few) => few.stretches().map(|stretch| few.places.get(stretch)?.last().copied()),
-            Newest::Many(many) => many.0.each_ref().map(|places| places.last().copied()),
+            Newest::Many(many) => many.newest,
+        }
+    }
+
+    /// Asks for what a change reads first.
+    pub(super) fn prefetch(&self) {
+        match self {
+            Newest::Few(few) => prefetch(few.places.as_slice()),
+            Newest::Many(many) => prefetch(&**many),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         matches!(self, Newest::Few(few) if few.places.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    proptest! {
+        /// An item comes if it is not there, and goes if it is: few become many and few again.
+        #[test]
+        fn the_newest_of_each_type_is_the_greatest_place(
+            items in proptest::collection::vec((0..3usize, 0..6i64, 0..6u8), 0..400),
+            going in any::<bool>(),
+        ) {
+            let (mut newest, mut all) = (Newest::default(), HashSet::new());
+            let steps = items.iter().chain(going.then_some(&items).into_iter().flatten());
+            for &(kind, created_at, uid) in steps {
+                let (kind, place) = (ItemType::ALL[kind], (created_at, Uuid([uid; 16])));
+                let diff = if all.insert((kind, place)) { 1 } else { -1 };
+                if diff < 0 {
+                    all.remove(&(kind, place));
+                }
+                newest.update(kind, place, diff);
+                let greatest = |kind| all.iter().filter(|(other, _)| *other == kind).map(|(_, place)| *place).max();
+                prop_assert_eq!(newest.of_each_type(), ItemType::ALL.map(greatest));
+                prop_assert_eq!(newest.is_empty(), all.is_empty());
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ pub fn attach<'scope, K: Key, M: ExchangeData, V: ExchangeData>(
 ) -> VecCollection<'scope, Time, (K, M, V)> {
     let many = many.map(|(key, member)| (key, Side::Many(member)));
     let one = one.map(|(key, value)| (key, Side::One(value)));
-    keyed(format!("Attach: {name}"), many.concat(one).inner, Attach).as_collection()
+    keyed(format!("Attach: {name}"), [many.inner, one.inner], Attach).as_collection()
 }
 
 /// A row of either side.

@@ -26,17 +26,18 @@ pub trait Group: Default + 'static {
     /// Whether it holds nothing.
     fn is_empty(&self) -> bool;
 
-    /// Reads what a change will read, so that it is near by then. It may do nothing, which is slower where states are many.
-    fn warm(&self) {}
+    /// Asks for what a change will read and the group only points to, by [`prefetch`](super::prefetch()). It may do nothing, which is
+    /// slower where groups are many.
+    fn prefetch(&self) {}
 }
 
-/// Keeps a [`Group`] of each key's `rows` and gives what it shows: `(key, view)`. Equal to a `reduce` whose function puts
-/// the rows into a group and shows it.
-pub fn fold<'scope, K: Key, G: Group>(
+/// Keeps a [`Group`] of each key's rows, of all collections in `rows` together, and gives what it shows: `(key, view)`. Equal
+/// to a `reduce` over them, concatenated, whose function puts the rows into a group and shows it.
+pub fn fold<'scope, K: Key, G: Group, const N: usize>(
     name: &str,
-    rows: VecCollection<'scope, Time, (K, G::Row)>,
+    rows: [VecCollection<'scope, Time, (K, G::Row)>; N],
 ) -> VecCollection<'scope, Time, (K, G::View)> {
-    keyed(format!("Fold: {name}"), rows.inner, Fold::<G>(PhantomData)).as_collection()
+    keyed(format!("Fold: {name}"), rows.map(|rows| rows.inner), Fold::<G>(PhantomData)).as_collection()
 }
 
 struct Fold<G>(PhantomData<G>);
@@ -70,7 +71,7 @@ impl<K: Key, G: Group> Logic<K, G::Row> for Fold<G> {
         group.is_empty()
     }
 
-    fn warm(group: &G) {
-        group.warm();
+    fn prefetch(group: &G) {
+        group.prefetch();
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Key;
 use super::hash::{place, route};
+use super::prefetch::Ahead;
 use super::staged::{ByPlace, Staged, clear};
 use super::states::States;
 use crate::Time;
@@ -34,23 +35,28 @@ pub(super) trait Logic<K, D>: 'static {
     /// Whether nothing is kept of the key.
     fn is_idle(state: &Self::State) -> bool;
 
-    /// Reads what a change of this state will read: see [`States::warm`].
-    fn warm(_state: &Self::State) {}
+    /// Asks for what a change of this state will read: see [`prefetch`](super::prefetch()).
+    fn prefetch(_state: &Self::State) {}
 }
 
 /// A difference of a row.
 type Difference<T> = (T, Time, isize);
 
-/// Runs `logic` over `rows`.
-pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
+/// Differences of rows, each row with its key.
+type KeyedRows<'scope, K, D> = Stream<'scope, Time, Vec<Difference<(K, D)>>>;
+
+/// Runs `logic` over the rows of all `inputs`.
+pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>, const N: usize>(
     name: String,
-    rows: Stream<'scope, Time, Vec<Difference<(K, D)>>>,
+    inputs: [KeyedRows<'scope, K, D>; N],
     logic: L,
 ) -> Stream<'scope, Time, Vec<Difference<L::Out>>> {
-    let mut builder = OperatorBuilder::new(name, rows.scope());
-    let by_key = Exchange::new(|((key, _), _, _): &Difference<(K, D)>| route(key));
-    let mut input = builder.new_input(rows, by_key);
-    builder.set_notify_for(0, FrontierInterest::IfCapability);
+    const { assert!(N > 0, "an operator has an input") };
+    let scope = inputs.first().map(Stream::scope).expect("an operator has an input");
+    let mut builder = OperatorBuilder::new(name, scope);
+    let mut inputs =
+        inputs.map(|rows| builder.new_input(rows, Exchange::new(|((key, _), _, _): &Difference<(K, D)>| route(key))));
+    (0..N).for_each(|input| builder.set_notify_for(input, FrontierInterest::IfCapability));
     let (output, stream) = builder.new_output();
     let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<Difference<L::Out>>>>::from(output);
     builder.build(move |_| {
@@ -58,14 +64,17 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
         let mut staged: Staged<Placed<K, D>> = Staged::default();
         let mut held: Option<Capability<Time>> = None;
         move |frontiers| {
-            input.for_each(|capability, data| {
-                if let Some(capability) = capability.retain_least(0)
-                    && held.as_ref().is_none_or(|held| capability.time() < held.time())
-                {
-                    held = Some(capability);
-                }
-                data.drain(..).for_each(|((key, row), time, diff)| staged.push(time, (place(&key), key, row, diff)));
-            });
+            for input in &mut inputs {
+                input.for_each(|capability, data| {
+                    if let Some(capability) = capability.retain_least(0)
+                        && held.as_ref().is_none_or(|held| capability.time() < held.time())
+                    {
+                        held = Some(capability);
+                    }
+                    data.drain(..)
+                        .for_each(|((key, row), time, diff)| staged.push(time, (place(&key), key, row, diff)));
+                });
+            }
             let Some(capability) = &mut held else { return };
             let frontier = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
             let complete = |time: &Time| frontier.is_none_or(|frontier| *time < frontier);
@@ -76,8 +85,7 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
             let mut active = output.activate();
             let mut session = active.session(&*capability);
             while let Some(time) = staged.first().filter(complete) {
-                keys.warm(&staged);
-                staged.take_first(&mut keys.rows);
+                keys.take_first(&mut staged);
                 keys.apply(|out, diff| session.give((out, time, diff)));
             }
             drop(session);
@@ -94,16 +102,12 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>>(
 /// A row with its key, the key's place, and its diff.
 type Placed<K, D> = (u32, K, D, isize);
 
-/// How many rows are warmed at once.
-const WARM: usize = 32;
-
 /// The states of all keys, and the rows of the time that is being applied.
 struct Keyed<K, D, L: Logic<K, D>> {
     logic: L,
     states: States<K, L::State>,
     rows: Vec<Option<Placed<K, D>>>,
-    /// So many of the next rows are warm.
-    warm: usize,
+    ahead: Ahead,
     order: ByPlace,
     /// The changes of one key.
     changes: Vec<(D, isize)>,
@@ -115,30 +119,33 @@ impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
             logic,
             states: States::default(),
             rows: Vec::new(),
-            warm: 0,
+            ahead: Ahead::default(),
             order: ByPlace::default(),
             changes: Vec::new(),
         }
     }
 
-    /// Warms the next of the rows that wait, unless they are.
-    fn warm(&mut self, staged: &Staged<Placed<K, D>>) {
-        if self.warm > 0 {
-            return;
-        }
-        let next = staged.iter().take(WARM).map(|(place, key, _, _)| (*place, key));
-        self.states.warm(next.clone());
-        next.filter_map(|(place, key)| self.states.get(place, key)).for_each(L::warm);
-        self.warm = staged.len().min(WARM);
+    /// Takes the rows of the first time, to be applied.
+    fn take_first(&mut self, staged: &mut Staged<Placed<K, D>>) {
+        self.ahead.prefetch(staged, &self.states, |(place, _, _, _)| *place, L::prefetch);
+        self.ahead.took(staged.take_first(&mut self.rows));
     }
 
     /// Applies `rows`, all of one time, and leaves none.
     fn apply(&mut self, mut out: impl FnMut(L::Out, isize)) {
-        let Keyed { logic, states, rows, warm, order, changes } = self;
-        *warm = warm.saturating_sub(rows.len());
+        let Keyed { logic, states, rows, order, changes, .. } = self;
+        if let [only] = rows.as_mut_slice() {
+            if let Some((place, key, row, diff)) = only.take() {
+                change(logic, states, place, key, std::iter::once((row, diff)), &mut out);
+            }
+            return rows.clear();
+        }
         order.order(rows.iter().flatten().map(|(place, _, _, _)| *place));
+        let mut number = 0;
         for (place, mut group) in order.groups() {
+            order.prefetch(number, states, L::prefetch);
             while let Some(at) = group.next() {
+                number += 1;
                 // What is not there was taken along with an earlier row of its key.
                 let Some((_, key, row, diff)) = rows.get_mut(at).and_then(Option::take) else { continue };
                 changes.push((row, diff));

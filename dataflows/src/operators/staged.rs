@@ -1,7 +1,11 @@
 //! Rows that wait for their time to be complete, and the order in which the keys of one time are taken.
 
+use super::prefetch;
+use super::states::States;
 use crate::Time;
 use std::collections::VecDeque;
+use std::hash::Hash;
+use std::ops::Range;
 
 /// Rows that wait, each with its time.
 ///
@@ -52,6 +56,12 @@ impl<T> Staged<T> {
         self.rows.iter().map(|(_, row)| row)
     }
 
+    /// Those of the rows that wait with these numbers, roughly by the order in which they will be taken.
+    pub(super) fn range(&self, numbers: Range<usize>) -> impl Iterator<Item = &T> {
+        let end = numbers.end.min(self.rows.len());
+        self.rows.range(numbers.start.min(end)..end).map(|(_, row)| row)
+    }
+
     fn put_in_order(&mut self) {
         if !self.in_order {
             self.rows.make_contiguous().sort_by_key(|(time, _)| *time);
@@ -74,8 +84,8 @@ impl<T> Staged<T> {
         self.first = self.rows.front().map_or(Time::MAX, |(time, _)| *time);
     }
 
-    /// Adds all rows of the first time to `to`, each as `Some`, to be taken in any order.
-    pub fn take_first(&mut self, to: &mut Vec<Option<T>>) {
+    /// Adds all rows of the first time to `to`, each as `Some`, to be taken in any order, and says how many they are.
+    pub fn take_first(&mut self, to: &mut Vec<Option<T>>) -> usize {
         self.put_in_order();
         let rows = self.rows.iter().take_while(|(time, _)| *time == self.first).count();
         to.extend(self.rows.drain(..rows).map(|(_, row)| Some(row)));
@@ -83,6 +93,7 @@ impl<T> Staged<T> {
         if self.rows.is_empty() && self.rows.capacity() > KEPT_MAX {
             self.rows.shrink_to(KEPT_MAX);
         }
+        rows
     }
 }
 
@@ -114,6 +125,21 @@ impl ByPlace {
             let place = group.first().map_or(0, |first| (first >> 32) as u32);
             (place, group.iter().map(|row| *row as u32 as usize))
         })
+    }
+
+    /// Asks for what the rows behind the one with this number in the order will need of `states`, as
+    /// [`Ahead`](super::Ahead) does where times are small.
+    pub fn prefetch<K: Hash + Eq, S>(&self, number: usize, states: &States<K, S>, within: impl Fn(&S)) {
+        let place = |ahead: usize| self.0.get(number + ahead).map(|row| (row >> 32) as u32);
+        if self.0.len() < prefetch::WORDS {
+            return;
+        }
+        if let Some(place) = place(prefetch::SLOTS) {
+            states.prefetch_slot(place);
+        }
+        if let Some(place) = place(prefetch::STATES) {
+            states.prefetch_within(place, within);
+        }
     }
 }
 

@@ -14,8 +14,8 @@
 
 use super::chunks::Chunks;
 use super::hash::place;
+use super::prefetch::prefetch;
 use std::hash::Hash;
-use std::hint::black_box;
 
 const SHARDS: usize = 8;
 const SHARD_BITS: u32 = SHARDS.ilog2();
@@ -98,17 +98,28 @@ impl<K: Hash + Eq, S> States<K, S> {
         gone
     }
 
-    /// Reads what look-ups of these keys will read, so that it is near by then. Here one read need not wait for another;
-    /// when changes are applied, each waits for its own.
-    pub fn warm<'a>(&self, keys: impl Iterator<Item = (u32, &'a K)> + Clone)
-    where
-        K: 'a,
-    {
-        let word = |place| self.shards.get(shard_of(place)).map_or(0, |shard| shard.word(shard.home(place)));
-        let words = keys.clone().fold(0, |all, (place, _)| all ^ word(place));
-        let slots = keys.fold(0, |all, (place, key)| all ^ self.find(place, key).map_or(0, |(_, slot)| slot));
-        // Nothing comes of it; it is read all the same.
-        black_box((words, slots));
+    /// Asks for the word that a look-up at this place reads first.
+    pub(super) fn prefetch_word(&self, place: u32) {
+        let word = self.shards.get(shard_of(place)).and_then(|shard| shard.words.get(shard.home(place)));
+        word.into_iter().for_each(prefetch);
+    }
+
+    /// Asks for the row that a look-up at this place reads. Its word should be near by now.
+    pub(super) fn prefetch_slot(&self, place: u32) {
+        self.guess(place).into_iter().for_each(prefetch);
+    }
+
+    /// Gives the state that is probably of this place to `ask`, for what it points to. Its row should be near by now.
+    pub(super) fn prefetch_within(&self, place: u32, ask: impl FnOnce(&S)) {
+        if let Some((_, state)) = self.guess(place) {
+            ask(state);
+        }
+    }
+
+    /// The first row of this place: its key has not been looked at.
+    fn guess(&self, place: u32) -> Option<&(K, S)> {
+        let (_, slot) = self.shards.get(shard_of(place))?.find(place, |_| true)?;
+        self.slots.get(slot)
     }
 
     /// Where the word of `key` is in its shard, and its slot.

@@ -204,7 +204,11 @@ proptest! {
             })
         });
         for workers in [1, 2, 4] {
-            let found = run(&rows, workers, together, |many, _, _| fold::<Small, Greatest>("test", many));
+            let found = run(&rows, workers, together, |many, _, _| {
+                let even = many.clone().filter(|(_, member)| member % 2 == 0);
+                let odd = many.filter(|(_, member)| member % 2 != 0);
+                fold::<Small, Greatest, _>("test", [even, odd])
+            });
             prop_assert_eq!(&found, &expected, "{} workers", workers);
         }
     }
@@ -280,5 +284,5 @@ fn a_group_shows_what_its_rows_make_of_it() {
     let (both, after) = ((1, (12, Some(10), 2)), (1, (11, Some(10), 2)));
     let alone = (2, (1, None, 1));
     let expected = [(0, both, 1), (0, alone, 1), (2, both, -1), (2, after, 1), (3, after, -1), (3, alone, -1)];
-    check(&history, |many, _, _| fold::<Small, Greatest>("test", many), &expected);
+    check(&history, |many, _, _| fold::<Small, Greatest, _>("test", [many]), &expected);
 }

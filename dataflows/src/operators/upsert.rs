@@ -17,7 +17,7 @@ pub fn upsert<'scope, K: Key, R: ExchangeData>(
     changes: Stream<'scope, Time, Vec<KeyChange<K, R>>>,
 ) -> VecCollection<'scope, Time, (K, R)> {
     let changes = changes.map(|(change, time)| (change, time, 1));
-    keyed(format!("Upsert: {name}"), changes, Upsert).as_collection()
+    keyed(format!("Upsert: {name}"), [changes], Upsert).as_collection()
 }
 
 struct Upsert;
