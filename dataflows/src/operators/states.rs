@@ -10,7 +10,7 @@
 //! agree, and a shard that grows moves words alone. Words stand as near as can be behind where their place says. The last
 //! row takes the slot of one that goes.
 //!
-//! A row costs its own size and 11 to 23 bytes of words.
+//! A row costs its own size and 10 to 20 bytes of words.
 
 use super::chunks::Chunks;
 use super::hash::place;
@@ -183,7 +183,7 @@ impl Shard {
     }
 
     fn insert(&mut self, word: u64) {
-        if (self.taken + 1) * 10 > self.words.len() * 7 {
+        if (self.taken + 1) * 5 > self.words.len() * 4 {
             let size = (self.words.len() * 2).max(16);
             let words = std::mem::replace(&mut self.words, vec![0; size]);
             words.into_iter().filter(|word| *word != 0).for_each(|word| self.put(word));
