@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What may wait in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,14 @@ pub(crate) trait Weight {
 
 /// A queue with at most `bound` in it.
 pub(crate) fn queue<T: Weight>(bound: Bound) -> (Sender<T>, Receiver<T>) {
-    let state = State { items: VecDeque::new(), bytes: 0, senders: 1, receiving: true };
+    let state = State {
+        items: VecDeque::new(),
+        bytes: 0,
+        senders: 1,
+        receiving: true,
+        senders_waiting: 0,
+        receivers_waiting: 0,
+    };
     let shared = Arc::new(Shared { bound, state: Mutex::new(state), came: Condvar::new(), went: Condvar::new() });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
@@ -42,7 +50,13 @@ struct State<T> {
     bytes: usize,
     senders: usize,
     receiving: bool,
+    /// So many wait: where none does nobody is woken, as that costs more than an item.
+    senders_waiting: usize,
+    receivers_waiting: usize,
 }
+
+/// For so long a receiver looks for an item before it sleeps: to be woken takes longer than most items do.
+const LOOK: Duration = Duration::from_micros(50);
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -54,7 +68,9 @@ impl<T> Shared<T> {
     fn take(&self, state: &mut State<T>) -> Option<T> {
         let (item, bytes) = state.items.pop_front()?;
         state.bytes -= bytes;
-        self.went.notify_all();
+        if state.senders_waiting > 0 {
+            self.went.notify_all();
+        }
         Some(item)
     }
 }
@@ -88,10 +104,14 @@ impl<T: Weight> Sender<T> {
             if room || state.items.is_empty() {
                 state.items.push_back((item, bytes));
                 state.bytes += bytes;
-                came.notify_one();
+                if state.receivers_waiting > 0 {
+                    came.notify_one();
+                }
                 return Ok(());
             }
+            state.senders_waiting += 1;
             state = went.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.senders_waiting -= 1;
         }
     }
 }
@@ -115,6 +135,7 @@ impl<T> Receiver<T> {
     /// The next item, if it comes before `deadline`.
     pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<T, Empty> {
         let mut state = self.0.lock();
+        let mut looks_until = None;
         loop {
             if let Some(item) = self.0.take(&mut state) {
                 return Ok(item);
@@ -122,11 +143,23 @@ impl<T> Receiver<T> {
             if state.senders == 0 {
                 return Err(Empty::Ended);
             }
-            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            let now = Instant::now();
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Empty::Nothing);
+            }
+            if now < *looks_until.get_or_insert(now + LOOK) {
+                drop(state);
+                thread::yield_now();
+                state = self.0.lock();
+                continue;
+            }
+            state.receivers_waiting += 1;
+            state = match left {
                 None => self.0.came.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return Err(Empty::Nothing),
                 Some(left) => self.0.came.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
+            state.receivers_waiting -= 1;
         }
     }
 }
@@ -166,8 +199,6 @@ impl<T> Drop for Receiver<T> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-    use std::thread;
-    use std::time::Duration;
 
     impl Weight for usize {
         fn bytes(&self) -> usize {
@@ -204,6 +235,31 @@ mod tests {
         assert_eq!(fit(Bound { items: 100, bytes: 25 }, &[10; 10]), 2);
         assert_eq!(fit(Bound { items: 100, bytes: 25 }, &[70, 1, 1]), 1, "one that is too large goes alone");
         assert_eq!(fit(Bound { items: 3, bytes: 25 }, &[0; 4]), 3);
+    }
+
+    /// Longer than a receiver looks before it sleeps.
+    fn long_after() {
+        thread::sleep(LOOK * 400);
+    }
+
+    #[test]
+    fn a_receiver_that_sleeps_is_woken() {
+        let (sender, receiver) = queue::<usize>(Bound { items: 1, bytes: 10 });
+        let sending = thread::spawn(move || {
+            long_after();
+            sender.send(1).unwrap();
+            long_after();
+            drop(sender);
+        });
+        assert_eq!((receiver.recv(), receiver.recv()), (Some(1), None));
+        sending.join().unwrap();
+
+        let (sender, receiver) = queue::<usize>(Bound { items: 1, bytes: 10 });
+        for wait in [LOOK / 10, LOOK * 40] {
+            assert_eq!(receiver.recv_until(Some(Instant::now() + wait)), Err(Empty::Nothing));
+        }
+        sender.send(1).unwrap();
+        assert_eq!(receiver.recv_until(Some(Instant::now())), Ok(1), "what is there needs no time");
     }
 
     #[test]

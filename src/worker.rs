@@ -12,13 +12,17 @@ use crate::time::Time;
 use dataflows::View;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 use timely::WorkerConfig;
 use timely::communication::WorkerGuards;
 use timely::worker::Worker;
 
 /// The longest a worker sleeps before it looks again by itself. It is woken earlier by whatever it waits for.
 const SLEEP: Duration = Duration::from_millis(5);
+/// For so long a worker that has read something looks for more before it sleeps: to be woken takes longer than most transactions
+/// do.
+const LOOK: Duration = Duration::from_micros(50);
 
 /// What a worker takes when it starts.
 type Own = Option<(Inlet, Sender<Batch>)>;
@@ -59,15 +63,16 @@ fn work<V: View>(worker: &mut Worker, plan: Plan<V>, inlet: Inlet, batches: Send
     let status = Arc::clone(&plan.status);
     let reader = worker.dataflow_named::<Time, _, _>("Deltaic", |scope| render(scope, plan, inlet, batches));
     let goes_on = |worker: &Worker| worker.has_dataflows() && !status.is_broken();
+    let mut looks_until = Instant::now();
     while goes_on(worker) {
         reader.activate();
         worker.step();
-        while !reader.has_read() && goes_on(worker) {
-            if !worker.step_or_park(Some(SLEEP)) {
-                break;
-            }
-            reader.activate();
-            worker.step();
+        if reader.has_read() {
+            looks_until = Instant::now() + LOOK;
+        } else if Instant::now() < looks_until {
+            thread::yield_now();
+        } else {
+            worker.step_or_park(Some(SLEEP));
         }
     }
 }
