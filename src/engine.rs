@@ -379,9 +379,10 @@ pub(crate) fn compact_from(memory_budget: u64) -> usize {
     (memory_budget / 16).clamp(1 << 10, 16 << 20) as usize
 }
 
-/// How many rows of the initial snapshot are let in at once: they wait in memory until then.
+/// How many rows of the initial snapshot are let in at once: they wait in memory until then. More than that would cost more,
+/// not less: they would have left the processor's cache.
 pub(crate) fn load_rows(memory_budget: u64) -> u64 {
-    (memory_budget / 4_096).clamp(1, 1 << 16)
+    (memory_budget / 4_096).clamp(1, 1 << 13)
 }
 
 /// What the documents of a run are of.

@@ -26,12 +26,14 @@ use crate::source::catalog::Catalog;
 use crate::source::feed::prepared::{self, Outlets};
 use crate::source::feed::{self, Chunk};
 use crate::source::log::{self, Block, LogError, LogInput};
+use crate::source::reader;
 use crate::source::survey::Restarts;
 use crate::spill::Spill;
 use crate::status::Status;
 use crate::time::{Epoch, Lsn};
 use crate::worker;
 use dataflows::{Conversation, Item, Row, User, Uuid, View};
+use memchr::memchr_iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::communication::WorkerGuards;
@@ -48,7 +50,8 @@ pub struct Decoding {
 
 /// A piece of a log, decoded.
 pub struct Piece {
-    chunks: Vec<Chunk>,
+    /// Of each block, a chunk for each worker.
+    blocks: Vec<Vec<Chunk>>,
     rows: u64,
     proven: Lsn,
 }
@@ -71,14 +74,24 @@ impl Decoding {
         Decoding { decoder: Decoder::new(catalog.clone()), catalog, workers }
     }
 
-    /// Decodes whole lines.
+    /// Decodes whole lines, in blocks of as many as a worker takes in one step. A feed's own blocks are smaller, and several of
+    /// them make a step.
     pub fn decode(&mut self, lines: Vec<u8>) -> Piece {
-        self.decode_block(&Block { lines, name: "".into(), first_line: 1, bytes_read: 0, cut: false, all_read: None })
-    }
-
-    fn decode_block(&mut self, block: &Block) -> Piece {
-        let chunks = feed::decode(&self.catalog, &mut self.decoder, block, self.workers);
-        let origins = chunks.iter().flat_map(|chunk| &chunk.events).filter_map(|event| match &event.body {
+        let (mut blocks, mut rest) = (Vec::new(), lines.as_slice());
+        while !rest.is_empty() {
+            let end = memchr_iter(b'\n', rest).nth(reader::STEP - 1).map_or(rest.len(), |last| last + 1);
+            let (block, behind) = rest.split_at(end);
+            rest = behind;
+            blocks.push(self.decode_block(&Block {
+                lines: block.to_vec(),
+                name: "".into(),
+                first_line: 1,
+                bytes_read: 0,
+                cut: false,
+                all_read: None,
+            }));
+        }
+        let origins = blocks.iter().flatten().flat_map(|chunk| &chunk.events).filter_map(|event| match &event.body {
             Ok(Envelope::Row { origin, .. }) => Some(origin),
             _ => None,
         });
@@ -87,7 +100,11 @@ impl Decoding {
             rows += 1;
             proven = proven.max(origin.previous());
         }
-        Piece { chunks, rows, proven }
+        Piece { blocks, rows, proven }
+    }
+
+    fn decode_block(&mut self, block: &Block) -> Vec<Chunk> {
+        feed::decode(&self.catalog, &mut self.decoder, block, self.workers)
     }
 }
 
@@ -99,7 +116,7 @@ pub fn decode_all(view: &impl View, prefix: &str, inputs: &[LogInput]) -> Result
     let mut decoding = Decoding::new(view, prefix, 1);
     let mut records = 0;
     log::read_all(inputs, |block| {
-        records += decoding.decode_block(&block).chunks.iter().map(|chunk| chunk.records).sum::<u64>();
+        records += decoding.decode_block(&block).iter().map(|chunk| chunk.records).sum::<u64>();
         true
     })?;
     Ok(records)
@@ -122,7 +139,7 @@ impl Piece {
     /// If it is of another view, if a record is bad, or if a key changes: large logs have none of these.
     pub fn changes(self) -> Vec<(u64, Change)> {
         let mut changes = Vec::with_capacity(self.rows as usize);
-        for Chunk { events, buffers, .. } in self.chunks {
+        for Chunk { events, buffers, .. } in self.blocks.into_iter().flatten() {
             let mut buffers = buffers.into_iter();
             let mut users = typed(buffers.next(), Change::User);
             let mut conversations = typed(buffers.next(), Change::Conversation);
@@ -194,7 +211,7 @@ impl Dataflow {
 
     /// Gives the workers a piece of the log.
     pub fn offer(&self, piece: Piece) {
-        self.outlets.send(piece.chunks);
+        piece.blocks.into_iter().for_each(|chunks| self.outlets.send(chunks));
     }
 
     /// Takes batches, as a sink that only counts, until everything up to `end` has come out.

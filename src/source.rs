@@ -5,6 +5,7 @@
 //!  (log)            (kcat)    (envelope)             (feed)
 //! ```
 
+pub(crate) mod by_partition;
 pub(crate) mod catalog;
 pub(crate) mod clients;
 pub(crate) mod feed;

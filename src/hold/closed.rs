@@ -2,11 +2,11 @@
 
 use crate::align::Closing;
 use crate::envelope::{Op, Origin};
+use crate::source::by_partition::ByPartition;
 use crate::source::catalog::Partition;
 use crate::time::Lsn;
 use crate::txid::ByTxid;
-use dataflows::operators::Keys;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 /// How many closed transactions are remembered by their id. Rows of an older one are held until its END comes again,
 /// which it does: a connector re-delivers a contiguous stretch, ENDs included.
@@ -46,7 +46,7 @@ pub(super) struct Closed {
     /// The END of the table's last truncate.
     truncated: Option<Lsn>,
     /// The greatest previous END that each partition has shown.
-    progress: HashMap<Partition, Lsn, Keys>,
+    progress: ByPartition<Lsn>,
     /// Partitions that came to their topics while those were read.
     added: HashSet<Partition>,
     base: Option<Lsn>,
@@ -56,7 +56,7 @@ pub(super) struct Closed {
 impl Closed {
     /// Notes how far a row shows its partition to be.
     pub(super) fn show(&mut self, ticket: &Ticket) {
-        self.progress.insert(ticket.partition, ticket.progress);
+        *self.progress.get_or_insert_with(ticket.partition, Lsn::default) = ticket.progress;
         if ticket.added {
             self.added.insert(ticket.partition);
         }
@@ -66,7 +66,7 @@ impl Closed {
     /// transaction does not close before it is known which partitions there are, so that one that was added holds no row of
     /// it but those that it holds a second time, now that their keys have moved.
     pub(super) fn has_all_of(&self, partition: Partition, end: Lsn) -> bool {
-        self.progress.get(&partition).is_some_and(|progress| *progress >= end) || self.added.contains(&partition)
+        self.progress.get(partition).is_some_and(|progress| *progress >= end) || self.added.contains(&partition)
     }
 
     /// Up to which END a snapshot's row may have been overtaken by what was let go before: further than its own partition

@@ -36,8 +36,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 
-/// What may wait in one channel: pieces, and bytes of their text.
-const WAITING: Bound = Bound { items: 2, bytes: 4 << 20 };
+/// What may wait for one decoder: pieces, and bytes of their text.
+const PIECES: Bound = Bound { items: 2, bytes: 4 << 20 };
+/// What may wait for one worker of each decoder: chunks, and bytes of their text. A worker takes many at a time.
+const CHUNKS: Bound = Bound { items: 16, bytes: 4 << 20 };
 
 /// A record of a consumed partition, or one that cannot be used.
 pub(crate) struct Event {
@@ -186,11 +188,11 @@ pub(crate) fn start(input: Input, catalog: &Catalog, decoders: usize, workers: u
     let mut inlets: Vec<Inlet> = wakers.iter().map(inlet).collect();
     let mut pieces = Vec::new();
     for number in 0..decoders {
-        let (piece_in, piece_out) = queue(WAITING);
+        let (piece_in, piece_out) = queue(PIECES);
         pieces.push(piece_in);
         let mut outlets = Vec::new();
         for (inlet, reader) in inlets.iter_mut().zip(&wakers) {
-            let (channel, receiver) = queue(WAITING);
+            let (channel, receiver) = queue(CHUNKS);
             inlet.channels.push(receiver);
             outlets.push(Outlet { channel: Some(channel), reader: Arc::clone(reader) });
         }

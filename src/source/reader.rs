@@ -2,9 +2,13 @@
 //!
 //! A partition is read by one worker, so what the aligner is told of it comes in the partition's order. A worker pauses
 //! while the aligner is behind: facts on their way are bounded.
+//!
+//! Chunks that wait are taken together, up to [`STEP`] events: what a step costs whatever is in it is shared by many rows, and
+//! what one operator leaves for the next is still in the processor's cache.
 
 use super::Mark;
-use super::catalog::{Catalog, Partition, Topic};
+use super::by_partition::ByPartition;
+use super::catalog::{Catalog, Topic};
 use super::feed::{Arrival, Chunk, Event, Inlet};
 use super::kcat::{self, BadLine};
 use super::offsets::{Offsets, Seen};
@@ -15,9 +19,7 @@ use crate::hold::{Hold, Ticket};
 use crate::report::{Inexact, InexactCause};
 use crate::status::Status;
 use crate::time::{Lsn, Time};
-use dataflows::operators::Keys;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
@@ -26,6 +28,8 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 
+/// A step takes chunks until it has so many events: at most a chunk more.
+pub(crate) const STEP: usize = 1 << 12;
 /// Facts that may be on their way to the aligner.
 const FACTS_MAX: u64 = 1 << 18;
 /// So many bits of the number of a row that stands for itself are counted up by its worker; the others are the worker's.
@@ -69,7 +73,8 @@ pub(crate) fn read<'scope>(
     let handle = ReaderHandle { activator, read: Rc::clone(&read) };
     builder.build(move |mut capabilities| {
         let mut capability = capabilities.pop();
-        let mut reader = Reader { holders, catalog, status, partitions: HashMap::default(), worker, arrived: 0 };
+        let mut failed: Option<Error> = None;
+        let mut reader = Reader { holders, catalog, status, partitions: ByPartition::default(), worker, arrived: 0 };
         inlet.wake_this_thread();
         move |_| {
             let Some(held) = &capability else { return };
@@ -82,26 +87,44 @@ pub(crate) fn read<'scope>(
             if letting_go || reader.status.counters.facts() > FACTS_MAX {
                 return;
             }
-            match inlet.poll() {
-                Arrival::Chunk(mut chunk) => {
-                    let (marks, at) = (std::mem::take(&mut chunk.marks), chunk.bytes_read);
-                    let mut facts = reader.take(chunk);
-                    marks.iter().for_each(|mark| reader.mark(mark, worker, workers));
-                    facts.extend(marks.into_iter().map(|mark| Fact::Mark { worker, of: workers, at, mark }));
-                    reader.status.counters.facts_sent(facts.len() as u64);
-                    output.activate().session(held).give_container(&mut facts);
-                    read.set(true);
+            if let Some(error) = failed.take() {
+                reader.status.fail(error);
+                capability = None;
+                return;
+            }
+            let (mut facts, mut taken) = (Vec::new(), 0);
+            let ended = loop {
+                match inlet.poll() {
+                    Arrival::Chunk(mut chunk) => {
+                        let (marks, at) = (std::mem::take(&mut chunk.marks), chunk.bytes_read);
+                        taken += chunk.events.len() + marks.len() + 1;
+                        reader.take(chunk, &mut facts);
+                        marks.iter().for_each(|mark| reader.mark(mark, worker, workers));
+                        facts.extend(marks.into_iter().map(|mark| Fact::Mark { worker, of: workers, at, mark }));
+                        read.set(true);
+                        if taken >= STEP || reader.status.is_stopped() {
+                            break false;
+                        }
+                    }
+                    // What was read before is followed before the run ends.
+                    Arrival::Failed(error) => {
+                        failed = Some(error.into());
+                        break false;
+                    }
+                    Arrival::Broken(message) => {
+                        failed = Some(Error::Feed(message));
+                        break false;
+                    }
+                    Arrival::Nothing => break false,
+                    Arrival::End => break true,
                 }
-                Arrival::Failed(error) => {
-                    reader.status.fail(error.into());
-                    capability = None;
-                }
-                Arrival::Broken(message) => {
-                    reader.status.fail(Error::Feed(message));
-                    capability = None;
-                }
-                Arrival::Nothing => {}
-                Arrival::End => capability = None,
+            };
+            if !facts.is_empty() {
+                reader.status.counters.facts_sent(facts.len() as u64);
+                output.activate().session(held).give_container(&mut facts);
+            }
+            if ended {
+                capability = None;
             }
         }
     });
@@ -123,38 +146,37 @@ struct Reader {
     holders: Holders,
     catalog: Catalog,
     status: Arc<Status>,
-    partitions: HashMap<Partition, Read, Keys>,
+    partitions: ByPartition<Read>,
     worker: usize,
     /// Rows that stand for themselves, so far.
     arrived: u64,
 }
 
 impl Reader {
-    fn take(&mut self, chunk: Chunk) -> Vec<Fact> {
+    fn take(&mut self, chunk: Chunk, facts: &mut Vec<Fact>) {
         let counters = Arc::clone(&self.status.counters);
         counters.records(chunk.records);
         counters.set_bytes_read(chunk.bytes_read);
         if chunk.cut {
             self.status.cut();
         }
-        let mut facts = Vec::with_capacity(chunk.events.len());
+        facts.reserve(chunk.events.len());
         let mut tickets: Vec<Vec<Ticket>> =
             self.holders.iter().map(|_| Vec::with_capacity(chunk.events.len())).collect();
         for event in chunk.events {
-            self.event(event, &mut facts, &mut tickets);
+            self.event(event, facts, &mut tickets);
         }
         for ((holder, rows), tickets) in self.holders.iter().zip(chunk.buffers).zip(tickets) {
             if !tickets.is_empty() {
                 holder.borrow_mut().accept(rows.into_any(), tickets);
             }
         }
-        facts
     }
 
     fn mark(&mut self, mark: &Mark, worker: usize, workers: usize) {
         let Mark::Partition { partition, added: true, .. } = *mark else { return };
         if partition.worker(workers) == worker {
-            self.partitions.entry(partition).or_insert(Read { added: true, ..Read::default() });
+            self.partitions.get_or_insert_with(partition, || Read { added: true, ..Read::default() });
         }
     }
 
@@ -174,7 +196,7 @@ impl Reader {
             return self.bad(bad, Lsn(0));
         };
         tracing::trace!(table = partition.table, partition = partition.number, offset, "record");
-        let Read { offsets, progress, added } = self.partitions.entry(partition).or_insert_with(|| {
+        let Read { offsets, progress, added } = self.partitions.get_or_insert_with(partition, || {
             facts.push(Fact::Record { partition, kind: FactKind::Start { offset } });
             Default::default()
         });

@@ -5,8 +5,8 @@ use crate::queue::{Bound, queue};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 
-/// Chunks waiting for one worker.
-const WAITING: Bound = Bound { items: 64, bytes: usize::MAX };
+/// Chunks waiting for one worker: more than there are of the largest step, since who gives them takes no batch meanwhile.
+const WAITING: Bound = Bound { items: 1 << 12, bytes: usize::MAX };
 
 /// The way to all workers.
 pub(crate) struct Outlets(Vec<Outlet>);
