@@ -5,6 +5,8 @@
 //!                    (or the rows of the initial snapshot, or those of a transaction that was known)   call of let_go
 //! ```
 //!
+//! A transaction whose rows are few and in memory, with nothing else waiting, goes at once.
+//!
 //! Closings are let go one after the other: what one leaves behind is there before the next is taken note of. Rows of one
 //! partition leave in the order in which they were read, and rows of incremental snapshots before those of the transaction:
 //! `upsert` goes by both when it leaves out what a later change has overtaken.
@@ -56,9 +58,31 @@ impl<R: Row> Going<R> {
 type Out<R> = Vec<(Change<R>, Time)>;
 
 impl<R: Row> Held<R> {
-    /// Takes note of a closing, and of what it lets go, which [`let_go`](Self::let_go) does.
-    pub(super) fn close(&mut self, closing: Closing, time: Time, workers: usize, leader: bool, out: &mut Out<R>) {
+    /// Takes note of a closing, and of what it lets go, which [`let_go`](Self::let_go) does. What little a transaction mostly is
+    /// goes at once: the answer is how many bytes, roughly.
+    pub(super) fn close(
+        &mut self,
+        closing: Closing,
+        time: Time,
+        workers: usize,
+        leader: bool,
+        out: &mut Out<R>,
+    ) -> u64 {
         self.closed.note(&closing, self.table);
+        if let Closing::Transaction { txid, end, repairs: false, .. } = closing
+            && self.late.is_empty()
+            && self.incremental.is_empty()
+            && self.blocking.is_empty()
+        {
+            let most = self.share.piece_bytes();
+            if self.open.get(&txid).is_none_or(|rows| rows.is_small(most)) {
+                let Some(rows) = self.open.remove(&txid) else { return 0 };
+                let bytes = rows.bytes();
+                let rows = rows.into_small(&mut self.share);
+                self.let_transaction_go(rows, txid, end, |row| row.emit(time, workers, out));
+                return bytes;
+            }
+        }
         let mut going = Going::of(closing, time);
         match going.closing {
             Closing::Load { snapshot, reset } => self.load(&mut going, Some(snapshot), reset && leader, workers, out),
@@ -78,6 +102,7 @@ impl<R: Row> Held<R> {
         } else {
             self.let_due_go(&going, workers, leader, out);
         }
+        0
     }
 
     fn load(&mut self, going: &mut Going<R>, snapshot: Option<Lsn>, reset: bool, workers: usize, out: &mut Out<R>) {
@@ -182,6 +207,7 @@ impl<R: Row> Held<R> {
                 Closing::Known { txid, end, in_base } => self.drop_known(piece.rows, txid, end, in_base)?,
                 Closing::Transaction { txid, end, .. } => {
                     self.let_transaction_go(piece.rows, txid, end, |row| row.emit(time, workers, out));
+                    self.forget_empty(txid);
                 }
                 Closing::Load { .. } | Closing::Base { .. } => {}
             }
@@ -226,7 +252,6 @@ impl<R: Row> Held<R> {
             }
             emit(row);
         }
-        self.forget_empty(txid);
     }
 
     /// Most transactions leave nothing behind.

@@ -64,6 +64,8 @@ pub(crate) fn release<'scope, R: Row>(
                 }
                 let went = go(&mut held, closings, (workers, leader), &mut room, &mut out);
                 let Some(went) = went else { return };
+                // What has gone is free for others.
+                held.shrink();
                 if !out.is_empty() {
                     counters.changes_sent(out.iter().map(|(change, _)| change.bytes()).sum());
                     output.session(capability).give_container(&mut out);
@@ -121,7 +123,12 @@ fn go<R: Row>(
                 }
             }
         }
+        if *room == 0
+            && let Some((_, time)) = closings.as_slice().first()
+        {
+            return Some(Went::UpTo(*time));
+        }
         let Some((closing, time)) = closings.next() else { return Some(Went::All) };
-        held.close(closing, time, workers, leader, out);
+        *room = room.saturating_sub(held.close(closing, time, workers, leader, out));
     }
 }

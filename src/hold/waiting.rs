@@ -92,6 +92,18 @@ impl<T: Wait> Waiting<T> {
         outcome
     }
 
+    /// Whether all of it is in memory, and no more than `most` bytes.
+    pub(super) fn is_small(&self, most: u64) -> bool {
+        self.blocks.is_empty() && self.bytes <= most
+    }
+
+    /// All its rows, which are no longer counted: see [`is_small`](Self::is_small).
+    pub(super) fn into_small(self, share: &mut Share) -> Vec<T> {
+        debug_assert!(self.blocks.is_empty(), "none is on disk");
+        share.remove(self.bytes);
+        self.rows
+    }
+
     /// Takes what stands below `until`; the answer may hold more, which is to be pushed again as it comes.
     pub(super) fn take_below(&mut self, until: Lsn) -> Option<Leaving<T>> {
         if self.is_empty() || self.least >= until {
