@@ -51,6 +51,7 @@ use partitions::Partitions;
 use ready::ClosedBy;
 use serde::{Deserialize, Serialize};
 use settling::Settling;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use transaction::Pending;
 
@@ -125,11 +126,13 @@ pub(crate) struct Aligner {
     partitions: Partitions,
     restarts: Restarts,
     runs: HashMap<u128, RunStart, Keys>,
+    /// One of them: the one that was noted last.
+    noted_run: Option<(u128, RunStart)>,
     base: Base,
     /// Transactions whose END was read, by END.
     pending: BTreeMap<Lsn, Pending>,
     /// ENDs of `pending` by txid, in order.
-    ends: ByTxid<Vec<Lsn>>,
+    ends: ByTxid<SmallVec<[Lsn; 1]>>,
     /// Receipts of transactions that have not closed.
     groups: Groups,
     /// ENDs at or below the base, by txid.
@@ -170,6 +173,7 @@ impl Aligner {
             partitions,
             restarts,
             runs: HashMap::default(),
+            noted_run: None,
             base: Base::default(),
             pending: BTreeMap::new(),
             ends: ByTxid::default(),
@@ -292,9 +296,14 @@ impl Aligner {
     }
 
     fn note_run(&mut self, run: RunId, start: RunStart) {
-        if let Some(run) = run {
-            self.runs.entry(run).and_modify(|first| *first = start.min(*first)).or_insert(start);
+        let Some(run) = run else { return };
+        // Nearly every row is of the run of the one before, and no earlier.
+        if self.noted_run.is_some_and(|(noted, first)| noted == run && first <= start) {
+            return;
         }
+        let first = self.runs.entry(run).or_insert(start);
+        *first = start.min(*first);
+        self.noted_run = Some((run, *first));
     }
 
     fn note_row(
@@ -315,7 +324,7 @@ impl Aligner {
             group.end.is_some()
         });
         if !ended {
-            let ends = self.ends.get(&txid).map_or(&[][..], Vec::as_slice);
+            let ends = self.ends.get(&txid).map_or(&[][..], SmallVec::as_slice);
             if let Some(end) = ends.iter().copied().find(|end| *end > lsn) {
                 self.groups.ended(txid, previous, end);
                 if let Some(pending) = self.pending.get_mut(&end) {
@@ -464,8 +473,7 @@ impl Aligner {
         let Some(Pending { end: ended, groups, .. }) = self.pending.remove(&end) else { return };
         let mut truncated = 0;
         for previous in groups {
-            truncated |= self.groups.get(ended.txid, previous).map_or(0, |group| group.truncated);
-            self.groups.forget(ended.txid, previous);
+            truncated |= self.groups.forget(ended.txid, previous);
         }
         self.forget_end(ended.txid, end);
         self.closed = end;

@@ -5,13 +5,14 @@
 use super::transaction::Group;
 use crate::time::Lsn;
 use crate::txid::ByTxid;
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
 
 /// The groups of rows of transactions that have not closed.
 #[derive(Default)]
 pub(super) struct Groups {
     /// Of each transaction id the groups, each with the previous END that its rows name: mostly one.
-    of: ByTxid<Vec<(Lsn, Group)>>,
+    of: ByTxid<SmallVec<[(Lsn, Group); 1]>>,
     /// Groups whose own END was not read, by the END before it.
     unended: BTreeSet<(Lsn, u64)>,
 }
@@ -44,28 +45,36 @@ impl Groups {
     }
 
     /// The previous ENDs of the groups of `txid` whose rows all lie below `end` and that have no END yet.
-    pub(super) fn waiting_for(&self, txid: u64, end: Lsn) -> Vec<Lsn> {
+    pub(super) fn waiting_for(&self, txid: u64, end: Lsn) -> SmallVec<[Lsn; 1]> {
         let waits = |group: &Group| group.end.is_none() && group.greatest_lsn < end;
         let of = self.of.get(&txid).into_iter().flatten();
         of.filter(|(_, group)| waits(group)).map(|(previous, _)| *previous).collect()
     }
 
-    pub(super) fn forget(&mut self, txid: u64, previous: Lsn) {
-        self.unended.remove(&(previous, txid));
-        if let Some(of) = self.of.get_mut(&txid) {
-            of.retain(|(other, _)| *other != previous);
-            if of.is_empty() {
-                self.of.remove(&txid);
-            }
+    /// Forgets a group, and says which tables it truncates.
+    pub(super) fn forget(&mut self, txid: u64, previous: Lsn) -> u64 {
+        let Some(of) = self.of.get_mut(&txid) else { return 0 };
+        let Some(at) = of.iter().position(|(other, _)| *other == previous) else { return 0 };
+        let (_, group) = of.remove(at);
+        if of.is_empty() {
+            self.of.remove(&txid);
         }
+        if group.end.is_none() {
+            self.unended.remove(&(previous, txid));
+        }
+        group.truncated
     }
 
     /// Forgets the groups of `txid` whose rows all lie below `end`.
     pub(super) fn forget_below(&mut self, txid: u64, end: Lsn) {
         let Some(of) = self.of.get_mut(&txid) else { return };
-        for (previous, _) in of.extract_if(.., |(_, group)| group.greatest_lsn < end) {
-            self.unended.remove(&(previous, txid));
-        }
+        of.retain(|(previous, group)| {
+            let stays = group.greatest_lsn >= end;
+            if !stays {
+                self.unended.remove(&(*previous, txid));
+            }
+            stays
+        });
         if of.is_empty() {
             self.of.remove(&txid);
         }

@@ -4,12 +4,13 @@ use super::orders::Orders;
 use crate::envelope::{End, RunId};
 use crate::mutant::Mutant;
 use crate::time::Lsn;
+use smallvec::SmallVec;
 
 /// A transaction whose END was read and that has not closed.
 pub(super) struct Pending {
     pub(super) end: End,
     /// The previous ENDs that its rows name: one, unless a connector was wrong after a restart.
-    pub(super) groups: Vec<Lsn>,
+    pub(super) groups: SmallVec<[Lsn; 1]>,
     /// Two ENDs of it count differently.
     pub(super) recounted: bool,
     /// An END at or below it was read after it.
@@ -39,7 +40,7 @@ pub(super) struct Group {
     /// The run that delivered its first row, and whether another one delivered rows too.
     first_run: Option<RunId>,
     several_runs: bool,
-    tables: Vec<(usize, Orders)>,
+    tables: SmallVec<[(usize, Orders); 2]>,
 }
 
 impl Group {
