@@ -33,7 +33,7 @@ pub use attach::attach;
 pub use fold::{Group, fold};
 pub use hash::{KeyHasher, Keys, place};
 pub use prefetch::{Ahead, prefetch};
-pub use staged::{ByPlace, Staged, clear};
+pub use staged::{ByPlace, Staged, Timed, clear};
 pub use states::States;
 pub use upsert::{KeyChange, upsert};
 

@@ -52,7 +52,7 @@ pub(crate) fn batch<'scope, D: ToDocument>(
         move |frontiers| {
             documents.for_each(|_, data| {
                 counters.documents_changed(data.iter().map(|(_, _, diff)| *diff as i64).sum());
-                data.drain(..).for_each(|(document, time, diff)| builder.staged.push(time, (document, diff)));
+                builder.staged.append(data);
             });
             closings.for_each(|_, data| builder.note(data));
             let first = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
@@ -75,7 +75,7 @@ struct Builder<D: ToDocument> {
     lower: Time,
     /// Times that closed and were not shown.
     closed: Vec<Time>,
-    staged: Staged<(D, isize)>,
+    staged: Staged<(D, Time, isize)>,
     /// How many stand at `lower`.
     documents: i64,
     schema: Arc<Schema>,
@@ -123,7 +123,7 @@ impl<D: ToDocument> Builder<D> {
     /// Takes the differences of the times below `upper`, and says which documents they touch and what stands then.
     fn touched(&mut self, upper: Time, base: Time) -> Vec<(D::Id, Time, Option<D>)> {
         let every = self.history == History::Every;
-        let mut rows: Vec<Option<(D, isize)>> = Vec::new();
+        let mut rows: Vec<Option<(D, Time, isize)>> = Vec::new();
         let mut places: Vec<(D::Id, Time, usize)> = Vec::new();
         while let Some(time) = self.staged.first().filter(|time| *time < upper) {
             let first = rows.len();
@@ -131,7 +131,7 @@ impl<D: ToDocument> Builder<D> {
             let of_time = rows.iter().enumerate().skip(first);
             places.extend(of_time.filter_map(|(at, row)| Some((row.as_ref()?.0.id(), base.max(time), at))));
         }
-        self.documents += rows.iter().flatten().map(|(_, diff)| *diff as i64).sum::<i64>();
+        self.documents += rows.iter().flatten().map(|(_, _, diff)| *diff as i64).sum::<i64>();
         if every {
             places.sort_unstable_by(|a, b| (a.1, &a.0, a.2).cmp(&(b.1, &b.0, b.2)));
         } else {
@@ -141,7 +141,8 @@ impl<D: ToDocument> Builder<D> {
         let mut forms: Vec<(D, isize)> = Vec::new();
         let net = Mutant::NetInsteadOfTouched.lives() && !every;
         for group in places.chunk_by(|a, b| (a.1 == b.1 || net) && a.0 == b.0) {
-            forms.extend(group.iter().filter_map(|(_, _, at)| rows.get_mut(*at)?.take()));
+            let rows = group.iter().filter_map(|(_, _, at)| rows.get_mut(*at)?.take());
+            forms.extend(rows.map(|(document, _, diff)| (document, diff)));
             consolidate(&mut forms);
             let Some((id, time, _)) = group.first().filter(|_| !forms.is_empty()) else { continue };
             // Of a removed and an added form of one document at one time, the added one stands.

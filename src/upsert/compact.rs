@@ -24,10 +24,9 @@
 //! a key in order, `hold` lets them go in that order, and rows of incremental snapshots before them. A copy of what was left
 //! out is overtaken like the change itself; it is only no longer counted as a copy.
 
-use super::owned::place_of;
 use crate::envelope::{Body, Op};
 use crate::hold::{Change, Rank};
-use crate::time::Lsn;
+use crate::time::{Lsn, Time};
 use dataflows::Row;
 use dataflows::operators::Staged;
 use std::cmp::Ordering;
@@ -55,17 +54,19 @@ impl Compaction {
 
     /// Leaves out of what waits the changes that are overtaken, if there is much of it; the answer is how many copies were
     /// among them.
-    pub(super) fn compact<R: Row>(&mut self, staged: &mut Staged<(u32, Change<R>)>) -> u64 {
-        let waiting = |staged: &Staged<(u32, Change<R>)>| staged.iter().map(|(_, change)| change.bytes()).sum();
+    pub(super) fn compact<R: Row>(&mut self, staged: &mut Staged<(Change<R>, Time)>) -> u64 {
+        let waiting = |staged: &Staged<(Change<R>, Time)>| staged.iter().map(|(change, _)| change.bytes()).sum();
         let (mut left, mut copies) = (waiting(staged), 0);
         if left > self.from {
             staged.rework(|rows| {
                 if rows.len() < 2 {
                     return;
                 }
-                let mut changes: Vec<Change<R>> = rows.drain(..).map(|(_, change)| change).collect();
+                let Some((_, time)) = rows.first() else { return };
+                let time = *time;
+                let mut changes: Vec<Change<R>> = rows.drain(..).map(|(change, _)| change).collect();
                 copies += compact(&mut changes);
-                rows.extend(changes.into_iter().map(|change| (place_of(&change), change)));
+                rows.extend(changes.into_iter().map(|change| (change, time)));
             });
             left = waiting(staged);
         }

@@ -70,7 +70,7 @@ pub(crate) fn upsert<'scope, R: Row>(
                     changes.for_each(|capability, data| {
                         lower(&mut row_capability, capability.retain_least(0));
                         lower(&mut forward_capability, capability.retain_least(1));
-                        let bytes = data.drain(..).map(|(change, time)| upsert.stage(change, time)).sum();
+                        let bytes = upsert.stage(data);
                         upsert.monitor().staged(bytes);
                     });
                     forwarded.for_each(|capability, data| {
@@ -152,7 +152,7 @@ fn upsert_whole<'scope, R: Row>(
         move |frontiers| {
             changes.for_each(|capability, data| {
                 lower(&mut held, capability.retain_least(0));
-                let bytes = data.drain(..).map(|(change, time)| upsert.stage(change, time)).sum();
+                let bytes = upsert.stage(data);
                 upsert.monitor().staged(bytes);
             });
             let complete = frontiers.first().and_then(|frontier| frontier.frontier().first().copied());

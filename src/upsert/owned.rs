@@ -21,12 +21,11 @@ const DIFFS: usize = 1 << 12;
 pub(super) struct Upsert<R: Row, M> {
     monitor: M,
     rows: States<R::Key, R>,
-    /// Changes, each with the place of its key.
-    staged: Staged<(u32, Change<R>)>,
+    staged: Staged<(Change<R>, Time)>,
     compaction: Compaction,
     ahead: Ahead,
     /// The changes of the time that is being started, and their order.
-    changes: Vec<Option<(u32, Change<R>)>>,
+    changes: Vec<Option<(Change<R>, Time)>>,
     order: ByPlace,
     /// The time that waits for forwarded rows, if one does.
     open: Option<Open<R>>,
@@ -96,12 +95,11 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         &self.monitor
     }
 
-    /// Keeps a change for its time, and says how many bytes it has.
-    pub(super) fn stage(&mut self, change: Change<R>, time: Time) -> usize {
-        let bytes = change.bytes();
-        let due = self.compaction.is_due(bytes);
-        self.staged.push(time, (place_of(&change), change));
-        if due {
+    /// Keeps changes for their times, and says how many bytes they have.
+    pub(super) fn stage(&mut self, changes: &mut Vec<(Change<R>, Time)>) -> usize {
+        let bytes = changes.iter().map(|(change, _)| change.bytes()).sum();
+        self.staged.append(changes);
+        if self.compaction.is_due(bytes) {
             let copies = self.compaction.compact(&mut self.staged);
             if copies > 0 {
                 self.monitor.copies(copies);
@@ -131,18 +129,18 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
 
     /// Applies all changes of `time`, the first that is staged, as far as they need no forwarded row that has not come.
     pub(super) fn start(&mut self, time: Time, out: &mut Out<R>) {
-        self.ahead.prefetch(&self.staged, &self.rows, |(place, _)| *place, |_| {});
+        self.ahead.prefetch(&self.staged, &self.rows, |(change, _)| place_of(change), |_| {});
         if out.diffs.capacity() == 0 {
             out.diffs.reserve(self.staged.len().min(DIFFS));
         }
         let mut changes = std::mem::take(&mut self.changes);
         self.ahead.took(self.staged.take_first(&mut changes));
         let mut folds = HashMap::new();
-        let then = if changes.iter().flatten().all(|(_, change)| key_of(change).is_some()) {
+        let then = if changes.iter().flatten().all(|(change, _)| key_of(change).is_some()) {
             self.start_each(&mut changes, time, out, &mut folds);
             AfterKeys::default()
         } else {
-            self.start_all(changes.drain(..).flatten().map(|(_, change)| change).collect(), time, out, &mut folds)
+            self.start_all(changes.drain(..).flatten().map(|(change, _)| change).collect(), time, out, &mut folds)
         };
         clear(&mut changes);
         self.changes = changes;
@@ -153,25 +151,31 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
     /// Starts a time whose changes are each of one key: key by key, in the order of places.
     fn start_each(
         &mut self,
-        changes: &mut [Option<(u32, Change<R>)>],
+        changes: &mut [Option<(Change<R>, Time)>],
         time: Time,
         out: &mut Out<R>,
         waiting: &mut HashMap<R::Key, Fold<R>>,
     ) {
+        let is_simple = |change: &Change<R>| matches!(change, Change::Row { body, .. } if needs_no_other(body));
+        if let [only] = changes
+            && let Some((Change::Row { key, rank, body }, _)) = only.take_if(|(change, _)| is_simple(change))
+        {
+            return self.apply((place(&key), key), rank.lsn, body, time, out);
+        }
         let mut order = std::mem::take(&mut self.order);
-        order.order(changes.iter().flatten().map(|(place, _)| *place));
+        order.order(changes.iter().flatten().map(|(change, _)| place_of(change)));
         let mut number = 0;
         for (place, mut group) in order.groups() {
             order.prefetch(number, &self.rows, |_| {});
             while let Some(at) = group.next() {
                 number += 1;
                 // What is not there was taken along with an earlier change of its key.
-                let Some((_, first)) = changes.get_mut(at).and_then(Option::take) else { continue };
+                let Some((first, _)) = changes.get_mut(at).and_then(Option::take) else { continue };
                 let Some(key) = key_of(&first).cloned() else { continue };
                 let mut rest = Vec::new();
                 for other in group.clone() {
-                    let same = changes.get_mut(other).and_then(|c| c.take_if(|(_, c)| key_of(c) == Some(&key)));
-                    rest.extend(same.map(|(_, change)| change));
+                    let same = changes.get_mut(other).and_then(|c| c.take_if(|(c, _)| key_of(c) == Some(&key)));
+                    rest.extend(same.map(|(change, _)| change));
                 }
                 match first {
                     Change::Row { rank, body, .. } if rest.is_empty() && needs_no_other(&body) => {
@@ -390,7 +394,7 @@ impl<R: Row> OfKey<R> {
 }
 
 /// The place of the key that a change is of; zero where it is of all.
-pub(super) fn place_of<R: Row>(change: &Change<R>) -> u32 {
+fn place_of<R: Row>(change: &Change<R>) -> u32 {
     key_of(change).map_or(0, place)
 }
 

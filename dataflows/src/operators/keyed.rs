@@ -61,7 +61,7 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>, const N: us
     let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<Difference<L::Out>>>>::from(output);
     builder.build(move |_| {
         let mut keys = Keyed::new(logic);
-        let mut staged: Staged<Placed<K, D>> = Staged::default();
+        let mut staged: Staged<Difference<(K, D)>> = Staged::default();
         let mut held: Option<Capability<Time>> = None;
         move |frontiers| {
             for input in &mut inputs {
@@ -71,8 +71,7 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>, const N: us
                     {
                         held = Some(capability);
                     }
-                    data.drain(..)
-                        .for_each(|((key, row), time, diff)| staged.push(time, (place(&key), key, row, diff)));
+                    staged.append(data);
                 });
             }
             let Some(capability) = &mut held else { return };
@@ -99,14 +98,16 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>, const N: us
     stream
 }
 
-/// A row with its key, the key's place, and its diff.
-type Placed<K, D> = (u32, K, D, isize);
+/// Where the key of a row stands in the table.
+fn place_of<K: Key, D>(((key, _), _, _): &Difference<(K, D)>) -> u32 {
+    place(key)
+}
 
 /// The states of all keys, and the rows of the time that is being applied.
 struct Keyed<K, D, L: Logic<K, D>> {
     logic: L,
     states: States<K, L::State>,
-    rows: Vec<Option<Placed<K, D>>>,
+    rows: Vec<Option<Difference<(K, D)>>>,
     ahead: Ahead,
     order: ByPlace,
     /// The changes of one key.
@@ -126,8 +127,8 @@ impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
     }
 
     /// Takes the rows of the first time, to be applied.
-    fn take_first(&mut self, staged: &mut Staged<Placed<K, D>>) {
-        self.ahead.prefetch(staged, &self.states, |(place, _, _, _)| *place, L::prefetch);
+    fn take_first(&mut self, staged: &mut Staged<Difference<(K, D)>>) {
+        self.ahead.prefetch(staged, &self.states, place_of, L::prefetch);
         self.ahead.took(staged.take_first(&mut self.rows));
     }
 
@@ -135,23 +136,23 @@ impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
     fn apply(&mut self, mut out: impl FnMut(L::Out, isize)) {
         let Keyed { logic, states, rows, order, changes, .. } = self;
         if let [only] = rows.as_mut_slice() {
-            if let Some((place, key, row, diff)) = only.take() {
-                change(logic, states, place, key, std::iter::once((row, diff)), &mut out);
+            if let Some(((key, row), _, diff)) = only.take() {
+                change(logic, states, place(&key), key, std::iter::once((row, diff)), &mut out);
             }
             return rows.clear();
         }
-        order.order(rows.iter().flatten().map(|(place, _, _, _)| *place));
+        order.order(rows.iter().flatten().map(place_of));
         let mut number = 0;
         for (place, mut group) in order.groups() {
             order.prefetch(number, states, L::prefetch);
             while let Some(at) = group.next() {
                 number += 1;
                 // What is not there was taken along with an earlier row of its key.
-                let Some((_, key, row, diff)) = rows.get_mut(at).and_then(Option::take) else { continue };
+                let Some(((key, row), _, diff)) = rows.get_mut(at).and_then(Option::take) else { continue };
                 changes.push((row, diff));
                 for other in group.clone() {
-                    let same = rows.get_mut(other).and_then(|row| row.take_if(|(_, other, _, _)| *other == key));
-                    changes.extend(same.map(|(_, _, row, diff)| (row, diff)));
+                    let same = rows.get_mut(other).and_then(|row| row.take_if(|((other, _), _, _)| *other == key));
+                    changes.extend(same.map(|((_, row), _, diff)| (row, diff)));
                 }
                 if changes.len() > 1 {
                     consolidate(changes);

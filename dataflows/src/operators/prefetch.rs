@@ -11,7 +11,7 @@
 
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the instruction has no safe name"))]
 
-use super::staged::Staged;
+use super::staged::{Staged, Timed};
 use super::states::States;
 use std::hash::Hash;
 
@@ -56,21 +56,22 @@ pub struct Ahead {
 impl Ahead {
     /// Asks for what the next of the rows in `staged` will need of `states`: what `place` says of a row, and what `within` asks
     /// for in turn.
-    pub fn prefetch<T, K: Hash + Eq, S>(
+    pub fn prefetch<T: Timed, K: Hash + Eq, S>(
         &mut self,
         staged: &Staged<T>,
         states: &States<K, S>,
         place: impl Fn(&T) -> u32,
         within: impl Fn(&S),
     ) {
-        let next = |from: &mut usize, to: usize| {
-            let rows = staged.range(*from..to);
-            *from = to.min(staged.len());
-            rows.map(&place)
+        let next = |from: &mut usize, to: usize, ask: &dyn Fn(u32)| {
+            if *from < to {
+                staged.range(*from..to, |row| ask(place(row)));
+                *from = to.min(staged.len());
+            }
         };
-        next(&mut self.words, WORDS).for_each(|place| states.prefetch_word(place));
-        next(&mut self.slots, SLOTS).for_each(|place| states.prefetch_slot(place));
-        next(&mut self.states, STATES).for_each(|place| states.prefetch_within(place, &within));
+        next(&mut self.words, WORDS, &|place| states.prefetch_word(place));
+        next(&mut self.slots, SLOTS, &|place| states.prefetch_slot(place));
+        next(&mut self.states, STATES, &|place| states.prefetch_within(place, &within));
     }
 
     /// So many of the first rows have been taken.
@@ -85,6 +86,7 @@ impl Ahead {
 mod tests {
     use super::super::hash::place;
     use super::*;
+    use crate::Time;
 
     /// What can be seen of it is that nothing comes of it.
     #[test]
@@ -94,25 +96,26 @@ mod tests {
         prefetch(&[0u64; 0][..]);
         prefetch("text");
 
+        let key = |(key, _): &(u64, Time)| place(key);
         let (mut staged, mut states, mut ahead) = (Staged::default(), States::default(), Ahead::default());
-        ahead.prefetch(&staged, &states, place, |_: &u64| unreachable!());
-        (0..100u64).for_each(|key| staged.push(key, key));
+        ahead.prefetch(&staged, &states, key, |_: &u64| unreachable!());
+        staged.append(&mut (0..100).map(|key| (key, key)).collect());
         (0..50).for_each(|key| states.insert(place(&key), key, key));
         let (mut asked, mut taken) = (Vec::new(), Vec::new());
         while !staged.is_empty() {
             let found = std::cell::RefCell::new(Vec::new());
-            ahead.prefetch(&staged, &states, place, |state| found.borrow_mut().push(*state));
+            ahead.prefetch(&staged, &states, key, |state| found.borrow_mut().push(*state));
             asked.extend(found.into_inner());
             ahead.took(staged.take_first(&mut taken));
         }
         assert_eq!(asked, (0..50).collect::<Vec<_>>(), "each once, what is there");
 
         // Of what was asked for most may be left out again.
-        (0..100u64).for_each(|key| staged.push(0, key));
-        ahead.prefetch(&staged, &states, place, |_| {});
+        staged.append(&mut (0..100).map(|key| (key, 0)).collect());
+        ahead.prefetch(&staged, &states, key, |_| {});
         staged.rework(|rows| rows.truncate(2));
-        ahead.prefetch(&staged, &states, place, |_| {});
+        ahead.prefetch(&staged, &states, key, |_| {});
         ahead.took(staged.take_first(&mut taken));
-        ahead.prefetch(&staged, &states, place, |_| unreachable!());
+        ahead.prefetch(&staged, &states, key, |_| unreachable!());
     }
 }

@@ -6,65 +6,100 @@ use crate::Time;
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::ops::Range;
+use std::vec::IntoIter;
 
-/// Rows that wait, each with its time.
+/// A row that comes with its time.
+pub trait Timed {
+    /// Its time.
+    fn time(&self) -> Time;
+}
+
+impl<T> Timed for (T, Time) {
+    fn time(&self) -> Time {
+        self.1
+    }
+}
+
+impl<T> Timed for (T, Time, isize) {
+    fn time(&self) -> Time {
+        self.1
+    }
+}
+
+/// Rows that wait, in the lists in which they came.
 ///
-/// They mostly come in the order of their times, from one sender or another, and then nothing is sorted.
+/// They mostly come in the order of their times, from one sender or another, and then nothing is sorted, and no row moves
+/// before it is taken.
 pub struct Staged<T> {
-    rows: VecDeque<(Time, T)>,
+    /// None of them is empty.
+    lists: VecDeque<IntoIter<T>>,
+    len: usize,
     in_order: bool,
     first: Time,
 }
 
 impl<T> Default for Staged<T> {
     fn default() -> Self {
-        Staged { rows: VecDeque::new(), in_order: true, first: Time::MAX }
+        Staged { lists: VecDeque::new(), len: 0, in_order: true, first: Time::MAX }
     }
 }
 
-impl<T> Staged<T> {
-    /// Adds a row.
-    pub fn push(&mut self, time: Time, row: T) {
-        self.in_order = self.in_order && self.rows.back().is_none_or(|(last, _)| *last <= time);
-        self.first = self.first.min(time);
-        self.rows.push_back((time, row));
+impl<T: Timed> Staged<T> {
+    /// Takes all of `rows`.
+    pub fn append(&mut self, rows: &mut Vec<T>) {
+        let (Some(first), Some(least)) = (rows.first(), rows.iter().map(T::time).min()) else { return };
+        let last = self.lists.back().and_then(|list| list.as_slice().last());
+        let follow = last.is_none_or(|last| last.time() <= first.time());
+        self.in_order = self.in_order && follow && rows.is_sorted_by_key(T::time);
+        self.first = self.first.min(least);
+        self.len += rows.len();
+        self.lists.push_back(std::mem::take(rows).into_iter());
     }
 
     /// The first time of which a row waits.
     pub fn first(&self) -> Option<Time> {
-        (!self.rows.is_empty()).then_some(self.first)
+        (self.len > 0).then_some(self.first)
     }
 
     /// How many rows wait.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.len
     }
 
     /// Whether no row waits.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len == 0
     }
 
     /// Whether a row of `time` waits.
     pub fn has(&mut self, time: Time) -> bool {
         self.put_in_order();
-        self.rows.binary_search_by_key(&time, |(time, _)| *time).is_ok()
+        self.lists.iter().any(|list| list.as_slice().binary_search_by_key(&time, T::time).is_ok())
     }
 
     /// The rows that wait, roughly in the order in which they will be taken.
-    pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
-        self.rows.iter().map(|(_, row)| row)
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.lists.iter().flat_map(IntoIter::as_slice)
     }
 
-    /// Those of the rows that wait with these numbers, roughly by the order in which they will be taken.
-    pub(super) fn range(&self, numbers: Range<usize>) -> impl Iterator<Item = &T> {
-        let end = numbers.end.min(self.rows.len());
-        self.rows.range(numbers.start.min(end)..end).map(|(_, row)| row)
+    /// Gives those of the rows that wait with these numbers to `each`, roughly by the order in which they will be taken.
+    pub(super) fn range(&self, mut numbers: Range<usize>, mut each: impl FnMut(&T)) {
+        for list in &self.lists {
+            if numbers.is_empty() {
+                break;
+            }
+            let list = list.as_slice();
+            let end = numbers.end.min(list.len());
+            list.get(numbers.start..end).into_iter().flatten().for_each(&mut each);
+            numbers = numbers.start.saturating_sub(list.len())..numbers.end - end;
+        }
     }
 
     fn put_in_order(&mut self) {
         if !self.in_order {
-            self.rows.make_contiguous().sort_by_key(|(time, _)| *time);
+            let mut rows: Vec<T> = self.lists.drain(..).flatten().collect();
+            rows.sort_by_key(T::time);
+            self.lists.push_back(rows.into_iter());
             self.in_order = true;
         }
     }
@@ -72,28 +107,35 @@ impl<T> Staged<T> {
     /// Hands the rows of each time to `change`, which may leave some out.
     pub fn rework(&mut self, mut change: impl FnMut(&mut Vec<T>)) {
         self.put_in_order();
-        let mut waiting = std::mem::take(&mut self.rows).into_iter().peekable();
-        let mut rows = Vec::new();
-        while let Some((time, row)) = waiting.next() {
+        let mut waiting = std::mem::take(self).lists.into_iter().flatten().peekable();
+        let (mut rows, mut left) = (Vec::new(), Vec::new());
+        while let Some(row) = waiting.next() {
+            let time = row.time();
             rows.push(row);
-            if waiting.peek().is_none_or(|(next, _)| *next != time) {
+            if waiting.peek().is_none_or(|next| next.time() != time) {
                 change(&mut rows);
-                self.rows.extend(rows.drain(..).map(|row| (time, row)));
+                left.append(&mut rows);
             }
         }
-        self.first = self.rows.front().map_or(Time::MAX, |(time, _)| *time);
+        self.append(&mut left);
     }
 
     /// Adds all rows of the first time to `to`, each as `Some`, to be taken in any order, and says how many they are.
     pub fn take_first(&mut self, to: &mut Vec<Option<T>>) -> usize {
         self.put_in_order();
-        let rows = self.rows.iter().take_while(|(time, _)| *time == self.first).count();
-        to.extend(self.rows.drain(..rows).map(|(_, row)| Some(row)));
-        self.first = self.rows.front().map_or(Time::MAX, |(time, _)| *time);
-        if self.rows.is_empty() && self.rows.capacity() > KEPT_MAX {
-            self.rows.shrink_to(KEPT_MAX);
+        let before = to.len();
+        while let Some(list) = self.lists.front_mut() {
+            let rows = list.as_slice().iter().take_while(|row| row.time() == self.first).count();
+            to.extend(list.take(rows).map(Some));
+            if list.len() > 0 {
+                break;
+            }
+            self.lists.pop_front();
         }
-        rows
+        let taken = to.len() - before;
+        self.len -= taken;
+        self.first = self.lists.front().and_then(|list| list.as_slice().first()).map_or(Time::MAX, T::time);
+        taken
     }
 }
 
@@ -151,14 +193,19 @@ mod tests {
     fn times_come_in_order_and_rows_as_they_came() {
         for times in [[1, 1, 2, 3, 3], [3, 1, 2, 3, 1]] {
             let mut staged = Staged::default();
-            times.iter().enumerate().for_each(|(at, time)| staged.push(*time, at));
-            assert!(staged.has(3) && !staged.has(4));
+            let rows: Vec<(usize, Time)> = times.iter().copied().enumerate().collect();
+            rows.chunks(2).for_each(|rows| staged.append(&mut rows.to_vec()));
+            staged.append(&mut Vec::new());
+            assert!(staged.has(3) && !staged.has(4) && staged.len() == 5);
             let mut found = Vec::new();
             while let Some(first) = staged.first() {
                 let mut rows = Vec::new();
-                staged.take_first(&mut rows);
-                found.extend(rows.into_iter().map(|row| (first, row.unwrap())));
+                assert_eq!(staged.take_first(&mut rows), rows.len());
+                let rows: Vec<(usize, Time)> = rows.into_iter().flatten().collect();
+                assert!(rows.iter().all(|(_, time)| *time == first));
+                found.extend(rows.into_iter().map(|(row, time)| (time, row)));
             }
+            assert!(staged.is_empty());
             let mut expected: Vec<(Time, usize)> = times.into_iter().zip(0..).collect();
             expected.sort();
             assert_eq!(found, expected);
@@ -168,11 +215,27 @@ mod tests {
     #[test]
     fn what_is_left_out_of_a_time_is_gone() {
         let mut staged = Staged::default();
-        [(3, 1), (1, 2), (2, 3), (1, 4), (2, 5)].into_iter().for_each(|(time, row)| staged.push(time, row));
-        staged.rework(|rows| rows.retain(|row| row % 2 == 0));
+        staged.append(&mut vec![(1, 3), (2, 1), (3, 2), (4, 1), (5, 2)]);
+        staged.rework(|rows| rows.retain(|(row, _)| row % 2 == 0));
         assert_eq!((staged.first(), staged.has(2), staged.len()), (Some(1), false, 2));
-        staged.push(2, 6);
-        assert_eq!(staged.iter().copied().collect::<Vec<_>>(), [2, 4, 6]);
+        staged.append(&mut vec![(6, 2)]);
+        assert_eq!(staged.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [2, 4, 6]);
+        staged.rework(Vec::clear);
+        assert_eq!((staged.first(), staged.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_range_goes_over_lists() {
+        let mut staged = Staged::default();
+        (0..20u64).collect::<Vec<_>>().chunks(7).for_each(|rows| {
+            staged.append(&mut rows.iter().map(|row| (*row, *row)).collect());
+        });
+        staged.take_first(&mut Vec::new());
+        for range in [0..0, 0..3, 4..9, 5..19, 18..30, 25..30] {
+            let mut found = Vec::new();
+            staged.range(range.clone(), |(row, _)| found.push(*row));
+            assert_eq!(found, (1..20).skip(range.start).take(range.len()).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -139,7 +139,7 @@ proptest! {
         let (mut staged, mut compaction, mut copies) = (Staged::default(), Compaction::new(from), 0);
         for change in changes {
             let due = compaction.is_due(change.bytes());
-            staged.push(1, (place_of(&change), change));
+            staged.append(&mut vec![(change, 1)]);
             if due {
                 copies += compaction.compact(&mut staged);
             }
@@ -150,8 +150,8 @@ proptest! {
     }
 }
 
-fn into_changes(staged: Staged<(u32, Change<Note>)>) -> Vec<Change<Note>> {
-    staged.iter().map(|(_, change)| change.clone()).collect()
+fn into_changes(staged: Staged<(Change<Note>, crate::time::Time)>) -> Vec<Change<Note>> {
+    staged.iter().map(|(change, _)| change.clone()).collect()
 }
 
 fn update(key: u64, lsn: u64) -> Change<Note> {
@@ -165,7 +165,7 @@ fn rows_that_are_written_over_and_over_take_no_more_room() {
     for lsn in 1..100_000 {
         let change = update(lsn % 10, lsn);
         let due = compaction.is_due(change.bytes());
-        staged.push(lsn % 3, (place_of(&change), change));
+        staged.append(&mut vec![(change, lsn % 3)]);
         if due {
             compaction.compact(&mut staged);
         }
