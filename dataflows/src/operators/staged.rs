@@ -47,10 +47,11 @@ impl<T> Default for Staged<T> {
 impl<T: Timed> Staged<T> {
     /// Takes all of `rows`.
     pub fn append(&mut self, rows: &mut Vec<T>) {
-        let (Some(first), Some(least)) = (rows.first(), rows.iter().map(T::time).min()) else { return };
+        let Some(first) = rows.first().map(T::time) else { return };
+        let sorted = rows.is_sorted_by_key(T::time);
+        let least = if sorted { first } else { rows.iter().map(T::time).fold(first, Time::min) };
         let last = self.lists.back().and_then(|list| list.as_slice().last());
-        let follow = last.is_none_or(|last| last.time() <= first.time());
-        self.in_order = self.in_order && follow && rows.is_sorted_by_key(T::time);
+        self.in_order = self.in_order && sorted && last.is_none_or(|last| last.time() <= first);
         self.first = self.first.min(least);
         self.len += rows.len();
         self.lists.push_back(std::mem::take(rows).into_iter());
