@@ -31,7 +31,7 @@ mod upsert;
 
 pub use attach::attach;
 pub use fold::{Group, fold};
-pub use hash::{KeyHasher, Keys, place};
+pub use hash::{KeyHasher, Keys, place, route};
 pub use prefetch::{Ahead, prefetch};
 pub use staged::{ByPlace, Staged, Timed, clear};
 pub use states::States;

@@ -4,8 +4,9 @@ use super::fold::Forward;
 use super::owned::{Out, Upsert};
 use crate::hold::Change;
 use crate::time::Time;
+use dataflows::operators::route;
 use dataflows::{Row, Rows};
-use differential_dataflow::{AsCollection, Hashable};
+use differential_dataflow::AsCollection;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
@@ -51,9 +52,9 @@ pub(crate) fn upsert<'scope, R: Row>(
             let mut builder = OperatorBuilder::new(name, scope);
             let changes = changes.enter(scope);
             let mut changes =
-                builder.new_input(changes, Exchange::new(|(change, _): &(Change<R>, Time)| route(change)));
+                builder.new_input(changes, Exchange::new(|(change, _): &(Change<R>, Time)| owner(change)));
             let mut forwarded =
-                builder.new_input(forwarded, Exchange::new(|(forward, _): &(Forward<R>, Time)| forward.to.hashed()));
+                builder.new_input(forwarded, Exchange::new(|(forward, _): &(Forward<R>, Time)| route(&forward.to)));
             let (rows, rows_stream) = builder.new_output();
             let mut rows =
                 OutputBuilder::<Round, CapacityContainerBuilder<Vec<((R::Key, R), Time, isize)>>>::from(rows);
@@ -142,7 +143,7 @@ fn upsert_whole<'scope, R: Row>(
     monitor: impl UpsertMonitor,
 ) -> Rows<'scope, R> {
     let mut builder = OperatorBuilder::new(name, changes.scope());
-    let mut changes = builder.new_input(changes, Exchange::new(|(change, _): &(Change<R>, Time)| route(change)));
+    let mut changes = builder.new_input(changes, Exchange::new(|(change, _): &(Change<R>, Time)| owner(change)));
     builder.set_notify_for(0, FrontierInterest::IfCapability);
     let (rows, stream) = builder.new_output();
     let mut rows = OutputBuilder::<Time, CapacityContainerBuilder<Vec<((R::Key, R), Time, isize)>>>::from(rows);
@@ -173,9 +174,10 @@ fn upsert_whole<'scope, R: Row>(
     stream.as_collection()
 }
 
-fn route<R: Row>(change: &Change<R>) -> u64 {
+/// What chooses the worker that owns the change's key.
+fn owner<R: Row>(change: &Change<R>) -> u64 {
     match change {
-        Change::Row { key, .. } | Change::Incremental { key, .. } | Change::Repair { key, .. } => key.hashed(),
+        Change::Row { key, .. } | Change::Incremental { key, .. } | Change::Repair { key, .. } => route(key),
         Change::Truncate { worker, .. } | Change::Due { worker, .. } => *worker,
     }
 }

@@ -1,7 +1,8 @@
 //! The rows of the keys that one worker owns, and how changes are applied to them.
 //!
 //! Nearly every change is the only one of its key in its time and needs nothing but the key's own row: it is applied at
-//! once, in the order of the table's places. The changes of other keys are folded, and some wait for forwarded rows.
+//! once, in large times in the order of the table's places. The changes of other keys are folded, and some wait for forwarded
+//! rows.
 
 use super::UpsertMonitor;
 use super::compact::Compaction;
@@ -108,6 +109,12 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         bytes
     }
 
+    /// Whether no forwarded row is kept.
+    #[cfg(test)]
+    pub(super) fn keeps_nothing(&self) -> bool {
+        self.forwarded.is_empty()
+    }
+
     pub(super) fn next_staged(&self) -> Option<Time> {
         self.staged.first()
     }
@@ -129,12 +136,27 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
 
     /// Applies all changes of `time`, the first that is staged, as far as they need no forwarded row that has not come.
     pub(super) fn start(&mut self, time: Time, out: &mut Out<R>) {
-        self.ahead.prefetch(&self.staged, &self.rows, |(change, _)| place_of(change), |_| {});
+        let place_of = |(change, _): &(Change<R>, Time)| place_of(change);
+        self.ahead.prefetch(&self.staged, &self.rows, place_of, |_| {});
         if out.diffs.capacity() == 0 {
             out.diffs.reserve(self.staged.len().min(DIFFS));
         }
         let mut changes = std::mem::take(&mut self.changes);
         self.ahead.took(self.staged.take_first(&mut changes));
+        self.order.extend(changes.iter().flatten().map(place_of));
+        if self.order.any_will_do() && changes.iter().flatten().all(|(change, _)| is_simple(change)) {
+            let order = std::mem::take(&mut self.order);
+            for ((change, _), place) in changes.drain(..).flatten().zip(order.places()) {
+                if let Change::Row { key, rank, body } = change {
+                    self.apply((place, key), rank.lsn, body, time, out);
+                }
+            }
+            self.order = order;
+            self.order.clear();
+            self.changes = changes;
+            self.forwarded.clear();
+            return;
+        }
         let mut folds = HashMap::new();
         let then = if changes.iter().flatten().all(|(change, _)| key_of(change).is_some()) {
             self.start_each(&mut changes, time, out, &mut folds);
@@ -144,6 +166,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         };
         clear(&mut changes);
         self.changes = changes;
+        self.order.clear();
         self.open = Some(Open { time, folds, then });
         self.close_if_done(out);
     }
@@ -156,14 +179,8 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         out: &mut Out<R>,
         waiting: &mut HashMap<R::Key, Fold<R>>,
     ) {
-        let is_simple = |change: &Change<R>| matches!(change, Change::Row { body, .. } if needs_no_other(body));
-        if let [only] = changes
-            && let Some((Change::Row { key, rank, body }, _)) = only.take_if(|(change, _)| is_simple(change))
-        {
-            return self.apply((place(&key), key), rank.lsn, body, time, out);
-        }
         let mut order = std::mem::take(&mut self.order);
-        order.order(changes.iter().flatten().map(|(change, _)| place_of(change)));
+        order.sort();
         let mut number = 0;
         for (place, mut group) in order.groups() {
             order.prefetch(number, &self.rows, |_| {});
@@ -404,6 +421,11 @@ fn key_of<R: Row>(change: &Change<R>) -> Option<&R::Key> {
         Change::Row { key, .. } | Change::Incremental { key, .. } => Some(key),
         Change::Truncate { .. } | Change::Repair { .. } | Change::Due { .. } => None,
     }
+}
+
+/// Whether a change, if it is the only one of its key, is applied at once.
+fn is_simple<R: Row>(change: &Change<R>) -> bool {
+    matches!(change, Change::Row { body, .. } if needs_no_other(body))
 }
 
 /// Whether a change never waits for the row of another key.

@@ -4,8 +4,8 @@ use super::*;
 use crate::envelope::{Body, Op};
 use crate::hold::{Change, Rank};
 use crate::time::{Lsn, Time};
+use dataflows::operators::route;
 use dataflows::{BadValue, Row, Value};
-use differential_dataflow::Hashable;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -140,10 +140,10 @@ fn rows_at(diffs: &[((u64, Note), Time, isize)], last: Time) -> BTreeMap<u64, St
 /// Three keys that live on different workers, of 2 (as far as there are) and of 4.
 fn keys_apart() -> [u64; 3] {
     let a = 1u64;
-    let b = (2..).find(|key: &u64| key.hashed() % 2 != a.hashed() % 2).unwrap();
-    let apart = |key: &u64| key.hashed() % 2 == a.hashed() % 2 && key.hashed() % 4 != a.hashed() % 4;
+    let b = (2..).find(|key: &u64| route(key) % 2 != route(&a) % 2).unwrap();
+    let apart = |key: &u64| route(key) % 2 == route(&a) % 2 && route(key) % 4 != route(&a) % 4;
     let c = (2..).find(apart).unwrap();
-    assert!(a.hashed() % 4 != b.hashed() % 4 && b.hashed() % 4 != c.hashed() % 4);
+    assert!(route(&a) % 4 != route(&b) % 4 && route(&b) % 4 != route(&c) % 4);
     [a, b, c]
 }
 
@@ -229,6 +229,37 @@ fn the_last_change_of_a_key_wins_whatever_arrives_last() {
         &[&[(1, "again")]],
     );
     check(&[vec![create(1, 1, note("x"))], vec![update(1, 2, note("y")), delete(1, 3)]], &[&[(1, "x")], &[]]);
+}
+
+#[test]
+fn many_keys_at_once_are_each_changed() {
+    // GIVEN rows of many keys, WHEN one time changes some, takes others, and one of them twice
+    let rows = (0..80).map(|key| create(key, key, note("old"))).collect();
+    let changed = (0..80).step_by(2).map(|key| update(key, 100 + key, note("new")));
+    let gone = (0..80).skip(1).step_by(4).map(|key| delete(key, 100 + key));
+    let changes = changed.chain(gone).chain([update(4, 300, note("newest"))]).collect();
+    // THEN each stands as the last change of its own key left it.
+    let text = |key| match key {
+        4 => "newest",
+        key if key % 2 == 0 => "new",
+        _ => "old",
+    };
+    let before: Vec<(u64, &str)> = (0..80).map(|key| (key, "old")).collect();
+    let after: Vec<(u64, &str)> = (0..80).filter(|key| key % 4 != 1).map(|key| (key, text(key))).collect();
+    check(&[rows, changes], &[&before, &after]);
+}
+
+#[test]
+fn rows_forwarded_for_a_time_are_forgotten_with_it() {
+    let mut upsert = owned::Upsert::<Note, _>::new(Seen::default(), COMPACT_FROM);
+    for (time, from, to) in [(0, 1, 2), (1, 3, 4)] {
+        // A whole row needs nothing of what is sent to it.
+        let create = change(to, 5, Op::Create, Body::Put { row: note("whole"), from: Some(from) });
+        upsert.stage(&mut vec![(create, time)]);
+        upsert.keep(fold::Forward { to, from, lsn: Lsn(5), row: None });
+        upsert.start(time, &mut owned::Out::default());
+        assert!(upsert.keeps_nothing());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 
 /// Where a key belongs: the bits that choose its worker.
-pub(super) fn route<K: Hash>(key: &K) -> u64 {
+pub fn route<K: Hash>(key: &K) -> u64 {
     Keys.hash_one(key) >> 32
 }
 
@@ -78,6 +78,7 @@ impl Hasher for KeyHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Uuid;
 
     /// Keys that differ in a few bits only spread over workers and over a table all the same.
     #[test]
@@ -86,7 +87,7 @@ mod tests {
             let mut workers = [0u32; 4];
             let mut buckets = [0u32; 256];
             for n in 0..4_096u128 {
-                let key = (n << shift).to_be_bytes();
+                let key = Uuid((n << shift).to_be_bytes());
                 workers[route(&key) as usize % 4] += 1;
                 buckets[place(&key) as usize >> 24] += 1;
             }

@@ -61,10 +61,11 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>, const N: us
     let mut output = OutputBuilder::<Time, CapacityContainerBuilder<Vec<Difference<L::Out>>>>::from(output);
     builder.build(move |_| {
         let mut keys = Keyed::new(logic);
-        let mut staged: Staged<Difference<(K, D)>> = Staged::default();
+        // Each input by itself is mostly in order, and all of them together are not.
+        let mut waiting: [Input<Difference<(K, D)>>; N] = std::array::from_fn(|_| Input::default());
         let mut held: Option<Capability<Time>> = None;
         move |frontiers| {
-            for input in &mut inputs {
+            for (input, Input { staged, .. }) in inputs.iter_mut().zip(&mut waiting) {
                 input.for_each(|capability, data| {
                     if let Some(capability) = capability.retain_least(0)
                         && held.as_ref().is_none_or(|held| capability.time() < held.time())
@@ -83,12 +84,13 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>, const N: us
             }
             let mut active = output.activate();
             let mut session = active.session(&*capability);
-            while let Some(time) = staged.first().filter(complete) {
-                keys.take_first(&mut staged);
+            let first = |waiting: &[Input<_>; N]| waiting.iter().filter_map(|waiting| waiting.staged.first()).min();
+            while let Some(time) = first(&waiting).filter(complete) {
+                waiting.iter_mut().for_each(|waiting| keys.take(waiting, time));
                 keys.apply(|out, diff| session.give((out, time, diff)));
             }
             drop(session);
-            match staged.first() {
+            match first(&waiting) {
                 None => held = None,
                 Some(first) if first > *capability.time() => capability.downgrade(&first),
                 Some(_) => {}
@@ -96,6 +98,18 @@ pub(super) fn keyed<'scope, K: Key, D: ExchangeData, L: Logic<K, D>, const N: us
         }
     });
     stream
+}
+
+/// Rows of one input, and how far memory was asked for them.
+struct Input<T> {
+    staged: Staged<T>,
+    ahead: Ahead,
+}
+
+impl<T> Default for Input<T> {
+    fn default() -> Self {
+        Input { staged: Staged::default(), ahead: Ahead::default() }
+    }
 }
 
 /// Where the key of a row stands in the table.
@@ -108,7 +122,6 @@ struct Keyed<K, D, L: Logic<K, D>> {
     logic: L,
     states: States<K, L::State>,
     rows: Vec<Option<Difference<(K, D)>>>,
-    ahead: Ahead,
     order: ByPlace,
     /// The changes of one key.
     changes: Vec<(D, isize)>,
@@ -116,32 +129,29 @@ struct Keyed<K, D, L: Logic<K, D>> {
 
 impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
     fn new(logic: L) -> Self {
-        Keyed {
-            logic,
-            states: States::default(),
-            rows: Vec::new(),
-            ahead: Ahead::default(),
-            order: ByPlace::default(),
-            changes: Vec::new(),
-        }
+        Keyed { logic, states: States::default(), rows: Vec::new(), order: ByPlace::default(), changes: Vec::new() }
     }
 
-    /// Takes the rows of the first time, to be applied.
-    fn take_first(&mut self, staged: &mut Staged<Difference<(K, D)>>) {
-        self.ahead.prefetch(staged, &self.states, place_of, L::prefetch);
-        self.ahead.took(staged.take_first(&mut self.rows));
+    /// Takes the rows of `time`, before which none waits, to be applied.
+    fn take(&mut self, Input { staged, ahead }: &mut Input<Difference<(K, D)>>, time: Time) {
+        if staged.first() == Some(time) {
+            ahead.prefetch(staged, &self.states, place_of, L::prefetch);
+            let before = self.rows.len();
+            ahead.took(staged.take_first(&mut self.rows));
+            self.order.extend(self.rows.iter().skip(before).flatten().map(place_of));
+        }
     }
 
     /// Applies `rows`, all of one time, and leaves none.
     fn apply(&mut self, mut out: impl FnMut(L::Out, isize)) {
-        let Keyed { logic, states, rows, order, changes, .. } = self;
-        if let [only] = rows.as_mut_slice() {
-            if let Some(((key, row), _, diff)) = only.take() {
-                change(logic, states, place(&key), key, std::iter::once((row, diff)), &mut out);
+        let Keyed { logic, states, rows, order, changes } = self;
+        if order.any_will_do() {
+            for (((key, row), _, diff), place) in rows.drain(..).flatten().zip(order.places()) {
+                change(logic, states, place, key, std::iter::once((row, diff)), &mut out);
             }
-            return rows.clear();
+            return order.clear();
         }
-        order.order(rows.iter().flatten().map(place_of));
+        order.sort();
         let mut number = 0;
         for (place, mut group) in order.groups() {
             order.prefetch(number, states, L::prefetch);
@@ -162,6 +172,7 @@ impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
             }
         }
         clear(rows);
+        order.clear();
     }
 }
 

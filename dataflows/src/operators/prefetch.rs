@@ -13,6 +13,7 @@
 
 use super::staged::{Staged, Timed};
 use super::states::States;
+use std::collections::VecDeque;
 use std::hash::Hash;
 
 /// Lines of one value that are asked for, at most: what is large is gone through in order, which the processor sees by itself.
@@ -45,10 +46,12 @@ pub(super) const WORDS: usize = 32;
 pub(super) const SLOTS: usize = 24;
 pub(super) const STATES: usize = 12;
 
-/// How many of the first rows that wait have been asked for. It need not be right: a row too few is waited for.
+/// The first rows that wait: where their keys stand, and how many have been asked for. It need not be right, where rows were
+/// left out or put in order meanwhile: a row too few is waited for.
 #[derive(Default)]
 pub struct Ahead {
-    words: usize,
+    /// The places of their keys, whose words have been asked for.
+    places: VecDeque<u32>,
     slots: usize,
     states: usize,
 }
@@ -63,21 +66,32 @@ impl Ahead {
         place: impl Fn(&T) -> u32,
         within: impl Fn(&S),
     ) {
-        let next = |from: &mut usize, to: usize, ask: &dyn Fn(u32)| {
+        let Ahead { places, slots, states: asked } = self;
+        places.truncate(staged.len());
+        if places.len() < WORDS {
+            staged.range(places.len()..WORDS, |row| {
+                let place = place(row);
+                states.prefetch_word(place);
+                places.push_back(place);
+            });
+        }
+        let next = |from: &mut usize, most: usize, ask: &dyn Fn(u32)| {
+            let to = most.min(places.len());
             if *from < to {
-                staged.range(*from..to, |row| ask(place(row)));
-                *from = to.min(staged.len());
+                places.range(*from..to).for_each(|place| ask(*place));
             }
+            *from = to;
         };
-        next(&mut self.words, WORDS, &|place| states.prefetch_word(place));
-        next(&mut self.slots, SLOTS, &|place| states.prefetch_slot(place));
-        next(&mut self.states, STATES, &|place| states.prefetch_within(place, &within));
+        next(slots, SLOTS, &|place| states.prefetch_slot(place));
+        next(asked, STATES, &|place| states.prefetch_within(place, &within));
     }
 
     /// So many of the first rows have been taken.
     pub fn took(&mut self, rows: usize) {
-        for ahead in [&mut self.words, &mut self.slots, &mut self.states] {
-            *ahead = ahead.saturating_sub(rows);
+        let Ahead { places, slots, states } = self;
+        places.drain(..rows.min(places.len()));
+        for asked in [slots, states] {
+            *asked = asked.saturating_sub(rows);
         }
     }
 }

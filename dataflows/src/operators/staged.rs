@@ -149,21 +149,54 @@ pub fn clear<T>(rows: &mut Vec<T>) {
 /// For so many rows room is kept where none waits.
 const KEPT_MAX: usize = 1 << 14;
 
+/// So few rows are quickly compared one with another. Most transactions have fewer.
+const FEW: usize = 8;
+
 /// The order of the rows of one time by the places of their keys: rows of one key stand together, and tables are gone
 /// through from one end to the other.
 #[derive(Default)]
 pub struct ByPlace(Vec<u64>);
 
 impl ByPlace {
+    /// Adds the places of the next rows' keys.
+    pub fn extend(&mut self, places: impl Iterator<Item = u32>) {
+        let before = self.0.len();
+        self.0.extend(places.zip(before as u64..).map(|(place, at)| u64::from(place) << 32 | at));
+    }
+
+    /// The places in the order in which they stand.
+    pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().map(|row| (row >> 32) as u32)
+    }
+
+    /// Whether any order will do: these are few rows, no two of one place.
+    pub fn any_will_do(&self) -> bool {
+        let mut rest = self.0.as_slice();
+        if rest.len() > FEW {
+            return false;
+        }
+        while let [first, others @ ..] = rest {
+            if others.iter().any(|other| other >> 32 == first >> 32) {
+                return false;
+            }
+            rest = others;
+        }
+        true
+    }
+
     /// Orders rows by the places of their keys; rows of one place stand in the order in which they came.
-    pub fn order(&mut self, places: impl Iterator<Item = u32>) {
-        clear(&mut self.0);
-        self.0.extend(places.enumerate().map(|(at, place)| u64::from(place) << 32 | at as u64));
+    pub fn sort(&mut self) {
         self.0.sort_unstable();
     }
 
-    /// The places, each with the numbers of its rows. Keys that differ may share a place.
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        clear(&mut self.0);
+    }
+
+    /// The places, each with the numbers of its rows, once they are [sorted](Self::sort). Keys that differ may share a place.
     pub fn groups(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = usize> + Clone + '_)> + '_ {
+        debug_assert!(self.0.is_sorted(), "rows of one place stand together");
         self.0.chunk_by(|a, b| a >> 32 == b >> 32).map(|group| {
             let place = group.first().map_or(0, |first| (first >> 32) as u32);
             (place, group.iter().map(|row| *row as u32 as usize))
@@ -242,9 +275,19 @@ mod tests {
     #[test]
     fn rows_of_a_key_stand_together() {
         let mut order = ByPlace::default();
-        order.order([7, 8, 7, 9, 7].into_iter());
+        assert!(order.any_will_do());
+        order.extend([7, 8].into_iter());
+        order.extend([9].into_iter());
+        assert!(order.any_will_do() && order.places().eq([7, 8, 9]));
+        order.clear();
+        order.extend([7, 8, 7, 9, 7].into_iter());
+        assert!(!order.any_will_do());
+        order.sort();
         let mut groups: Vec<Vec<usize>> = order.groups().map(|(_, rows)| rows.collect()).collect();
         groups.sort();
         assert_eq!(groups, [vec![0, 2, 4], vec![1], vec![3]]);
+        order.clear();
+        order.extend(0..100);
+        assert!(!order.any_will_do(), "many are looked at in the order of the table");
     }
 }

@@ -17,6 +17,9 @@ use timely::dataflow::operators::vec::Map;
 /// Small, so that rows meet.
 type Small = u8;
 
+/// So many keys at most; where there are few, rows meet more often.
+const KEYS: Small = 80;
+
 /// What a row is, by the side it is on: a member of a key, or the value of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Change {
@@ -26,16 +29,17 @@ enum Change {
     Value(Small, Option<Small>),
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change(keys: Small) -> impl Strategy<Value = Change> {
     prop_oneof![
-        (0..4u8, 0..48u8).prop_map(|(key, member)| Change::Member(key, member)),
-        (0..4u8, proptest::option::of(0..3u8)).prop_map(|(key, value)| Change::Value(key, value)),
+        (0..keys, 0..48u8).prop_map(|(key, member)| Change::Member(key, member)),
+        (0..keys, proptest::option::of(0..3u8)).prop_map(|(key, value)| Change::Value(key, value)),
     ]
 }
 
 /// The changes of each time.
 fn history() -> impl Strategy<Value = Vec<Vec<Change>>> {
-    proptest::collection::vec(proptest::collection::vec(change(), 0..40), 1..8)
+    let of_keys = |(keys, most)| proptest::collection::vec(proptest::collection::vec(change(keys), 0..most), 1..8);
+    prop_oneof![Just((4, 40)), Just((KEYS, 200))].prop_flat_map(of_keys)
 }
 
 /// As differences, each with its time: `(key, member)` and `(key, value)`; and as what values become.
@@ -47,7 +51,7 @@ struct Rows {
 }
 
 fn differences(history: &[Vec<Change>]) -> Rows {
-    let (mut members, mut values) = (BTreeSet::new(), [None; 4]);
+    let (mut members, mut values) = (BTreeSet::new(), [None; KEYS as usize]);
     let mut rows = Rows::default();
     for (time, changes) in history.iter().enumerate() {
         let time = time as Time;
