@@ -24,6 +24,7 @@ mod groups;
 mod operator;
 mod orders;
 mod partitions;
+mod pending;
 mod ready;
 mod report;
 mod settling;
@@ -44,15 +45,16 @@ use crate::source::survey::Restarts;
 use crate::time::{Epoch, HYDRATION_END, Lsn, Time};
 use crate::txid::ByTxid;
 use base::Base;
-use dataflows::operators::Keys;
+use dataflows::{Uuid, operators::Keys};
 use ends::Ends;
 use groups::Groups;
 use partitions::Partitions;
+use pending::InOrder;
 use ready::ClosedBy;
 use serde::{Deserialize, Serialize};
 use settling::Settling;
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use transaction::Pending;
 
 /// What a worker read, as far as the order of transactions is concerned.
@@ -125,12 +127,12 @@ pub(crate) struct Aligner {
     tables: Vec<String>,
     partitions: Partitions,
     restarts: Restarts,
-    runs: HashMap<u128, RunStart, Keys>,
+    runs: HashMap<Uuid, RunStart, Keys>,
     /// One of them: the one that was noted last.
-    noted_run: Option<(u128, RunStart)>,
+    noted_run: Option<(Uuid, RunStart)>,
     base: Base,
-    /// Transactions whose END was read, by END.
-    pending: BTreeMap<Lsn, Pending>,
+    /// Transactions whose END was read.
+    pending: InOrder,
     /// ENDs of `pending` by txid, in order.
     ends: ByTxid<SmallVec<[Lsn; 1]>>,
     /// Receipts of transactions that have not closed.
@@ -175,7 +177,7 @@ impl Aligner {
             runs: HashMap::default(),
             noted_run: None,
             base: Base::default(),
-            pending: BTreeMap::new(),
+            pending: InOrder::default(),
             ends: ByTxid::default(),
             groups: Groups::default(),
             in_base: ByTxid::default(),
@@ -315,8 +317,7 @@ impl Aligner {
         run: RunId,
         truncate: bool,
     ) {
-        let known = previous < self.closed || self.in_base.get(&txid).is_some_and(|end| lsn < *end);
-        if known {
+        if previous < self.closed || self.in_base.get(&txid).is_some_and(|end| lsn < *end) {
             return;
         }
         let ended = self.groups.note(txid, previous, |group| {
@@ -327,7 +328,7 @@ impl Aligner {
             let ends = self.ends.get(&txid).map_or(&[][..], SmallVec::as_slice);
             if let Some(end) = ends.iter().copied().find(|end| *end > lsn) {
                 self.groups.ended(txid, previous, end);
-                if let Some(pending) = self.pending.get_mut(&end) {
+                if let Some(pending) = self.pending.get_mut(end) {
                     pending.groups.push(previous);
                 }
             }
@@ -338,7 +339,7 @@ impl Aligner {
         let falls_back = end.lsn <= self.greatest_end;
         if end.lsn <= self.last_end {
             // The connector has resumed at or before here; whatever it had open may have been interrupted.
-            self.pending.range_mut(end.lsn..).for_each(|(_, pending)| pending.fell_back = true);
+            self.pending.from_mut(end.lsn).for_each(|pending| pending.fell_back = true);
         }
         self.greatest_end = self.greatest_end.max(end.lsn);
         self.last_end = end.lsn;
@@ -346,7 +347,7 @@ impl Aligner {
             self.known(end.txid, end.lsn, true, out);
         } else if end.lsn <= self.closed {
             self.known(end.txid, end.lsn, false, out);
-        } else if let Some(pending) = self.pending.get_mut(&end.lsn) {
+        } else if let Some(pending) = self.pending.get_mut(end.lsn) {
             pending.recounted |= !pending.counts_equal(&end);
         } else {
             self.open(end, falls_back);
@@ -367,7 +368,7 @@ impl Aligner {
         ends.sort_unstable();
         let groups = self.groups.waiting_for(end.txid, end.lsn);
         groups.iter().for_each(|previous| self.groups.ended(end.txid, *previous, end.lsn));
-        self.pending.insert(end.lsn, Pending { end, groups, recounted: false, fell_back });
+        self.pending.insert(Pending { end, groups, recounted: false, fell_back });
     }
 
     /// Closes what can be closed.
@@ -379,7 +380,8 @@ impl Aligner {
         if self.base.published().is_none() && !self.publish_base(out)? {
             return Ok(());
         }
-        while let Some((&end, pending)) = self.pending.first_key_value() {
+        while let Some(pending) = self.pending.first() {
+            let end = pending.end.lsn;
             if self.options.until.is_some_and(|until| end > until) {
                 self.check_named(pending)?;
                 // What is missing may lie before the position asked for.
@@ -387,7 +389,7 @@ impl Aligner {
                 break;
             }
             let Some(by) = self.ready(pending)? else { break };
-            self.close(end, by, out);
+            self.close_first(by, out);
         }
         Ok(())
     }
@@ -436,9 +438,7 @@ impl Aligner {
         self.report.base = Some(lsn);
         self.report.partial_base = partial;
         out.push((closing, self.time(lsn).max(HYDRATION_END)));
-        let above = self.pending.split_off(&Lsn(lsn.0 + 1));
-        let below = std::mem::replace(&mut self.pending, above);
-        for Pending { end, .. } in below.into_values() {
+        for Pending { end, .. } in self.pending.take_to(lsn) {
             self.forget_end(end.txid, end.lsn);
             self.known(end.txid, end.lsn, true, out);
         }
@@ -469,8 +469,9 @@ impl Aligner {
         }
     }
 
-    fn close(&mut self, end: Lsn, by: ClosedBy, out: &mut Vec<(Closing, Time)>) {
-        let Some(Pending { end: ended, groups, .. }) = self.pending.remove(&end) else { return };
+    fn close_first(&mut self, by: ClosedBy, out: &mut Vec<(Closing, Time)>) {
+        let Some(Pending { end: ended, groups, .. }) = self.pending.pop_first() else { return };
+        let end = ended.lsn;
         let mut truncated = 0;
         for previous in groups {
             truncated |= self.groups.forget(ended.txid, previous);

@@ -23,6 +23,7 @@ pub(crate) use debezium::{Decoder, Place};
 use crate::source::Location;
 use crate::source::kcat::BadLine;
 use crate::time::Lsn;
+use dataflows::Uuid;
 use serde::{Deserialize, Serialize};
 
 /// What a change record says was done.
@@ -41,7 +42,7 @@ pub(crate) enum Op {
 }
 
 /// One life of a connector, from start to stop: Debezium's `runId`. `None` where a record does not say.
-pub(crate) type RunId = Option<u128>;
+pub(crate) type RunId = Option<Uuid>;
 
 /// Where a row change belongs in the order of transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,7 +27,7 @@
 //! Where the ends of partitions can be looked up (`ends`), as in Kafka, there is no front and no tail: once everything was
 //! read that was written before an END, only signs are left to doubt its counts for.
 
-use super::transaction::Pending;
+use super::transaction::{Group, Pending};
 use super::{AlignError, Aligner, RunStart};
 use crate::mutant::Mutant;
 use crate::source::survey::Restarts;
@@ -81,8 +81,9 @@ impl Aligner {
             return Ok(self.passed_everywhere(pending).then_some(ClosedBy::Progress));
         }
         let mut by = ClosedBy::Counts;
+        let group = self.countable(pending);
         for &(table, count) in pending.end.counts.iter().filter(|(_, count)| *count > 0) {
-            if self.counted(pending, table, count) {
+            if group.is_some_and(|group| group.complete(table, count)) {
                 continue;
             }
             if !self.passed(pending, table) {
@@ -185,9 +186,14 @@ impl Aligner {
 
     /// Whether rows of `table` are all there, by their numbers.
     pub(super) fn counted(&self, pending: &Pending, table: usize, count: u64) -> bool {
-        let Some(&previous) = pending.groups.first() else { return false };
-        let group = self.groups.get(pending.end.txid, previous);
-        let Some((group, run)) = group.and_then(|group| Some((group, group.run()?))) else { return false };
+        self.countable(pending).is_some_and(|group| group.complete(table, count))
+    }
+
+    /// Its rows, if one run delivered them, and that from the first on.
+    fn countable(&self, pending: &Pending) -> Option<&Group> {
+        let &previous = pending.groups.first()?;
+        let group = self.groups.get(pending.end.txid, previous)?;
+        let run = group.run()?;
         let started_before = match self.runs.get(&run) {
             Some(RunStart::Snapshot) => true,
             Some(RunStart::After(first)) => *first < previous || (previous == Lsn(0) && self.restarts.none()),
@@ -195,7 +201,7 @@ impl Aligner {
         };
         // What a run wrote of it before must not have been cut off.
         let all_there = || self.read_to_the_ends(pending) && self.partitions.beheaded().is_empty();
-        (started_before || all_there()) && group.complete(table, count)
+        (started_before || all_there()).then_some(group)
     }
 
     fn passed_everywhere(&self, pending: &Pending) -> bool {
@@ -224,7 +230,7 @@ impl Aligner {
                 .all(|(table, count)| self.counted(pending, table, count) || self.passed(pending, table));
             all_there && !self.bears_signs(pending)
         };
-        let mut in_tail = self.pending.values().filter(|pending| self.all_read(pending) && self.in_tail(pending));
+        let mut in_tail = self.pending.iter().filter(|pending| self.all_read(pending) && self.in_tail(pending));
         in_tail.all(accounted)
     }
 }

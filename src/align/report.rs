@@ -68,7 +68,7 @@ impl Aligner {
     pub(crate) fn final_report(&self) -> AlignReport {
         let mut report = self.report();
         let (mut before, until) = (self.closed, self.options.until);
-        for pending in self.pending.values().take_while(|pending| until.is_none_or(|until| pending.end.lsn <= until)) {
+        for pending in self.pending.iter().take_while(|pending| until.is_none_or(|until| pending.end.lsn <= until)) {
             let (txid, end) = (pending.end.txid, pending.end.lsn);
             report.open.push(OpenTransaction { txid, end, missing: self.missing(pending, before) });
             before = end;

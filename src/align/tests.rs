@@ -48,6 +48,10 @@ fn before_the_base(options: AlignOptions, restarts: Restarts) -> Stage {
 /// The transaction topic.
 const ENDS: usize = Catalog::TRANSACTIONS as usize;
 
+fn run_id(run: u128) -> Uuid {
+    Uuid(run.to_be_bytes())
+}
+
 impl Stage {
     fn try_fact(&mut self, table: usize, number: u32, kind: FactKind) -> Result<(), AlignError> {
         let partition = Partition { table: table as u16, number };
@@ -62,12 +66,12 @@ impl Stage {
     /// A change of the stream by `run`, in the transaction `(txid, previous END)`.
     fn row(&mut self, table: usize, number: u32, run: u128, (txid, previous): (u64, u64), lsn: u64, order: u64) {
         let origin = Origin::Stream { txid, lsn: Lsn(lsn), previous: Lsn(previous), order };
-        self.fact(table, number, FactKind::Row { origin, run: Some(run), truncate: false });
+        self.fact(table, number, FactKind::Row { origin, run: Some(run_id(run)), truncate: false });
     }
 
     fn snapshot(&mut self, table: usize, number: u32, run: u128, lsn: u64) {
         let origin = Origin::Initial { lsn: Lsn(lsn), last: true };
-        self.fact(table, number, FactKind::Row { origin, run: Some(run), truncate: false });
+        self.fact(table, number, FactKind::Row { origin, run: Some(run_id(run)), truncate: false });
     }
 
     fn end(&mut self, txid: u64, lsn: u64, counts: &[(usize, u64)]) {
@@ -245,7 +249,8 @@ fn nothing_closes_above_the_position_asked_for() {
     early.row(USERS, 0, 1, (999, 0), 101, 1);
     early.row(ITEMS, 0, 1, (999, 0), 102, 1);
     let origin = Origin::Stream { txid: 999, lsn: Lsn(103), previous: Lsn(0), order: 2 };
-    let refused = early.try_fact(ITEMS, 1, FactKind::Row { origin, run: Some(1), truncate: false }).unwrap_err();
+    let refused =
+        early.try_fact(ITEMS, 1, FactKind::Row { origin, run: Some(run_id(1)), truncate: false }).unwrap_err();
     assert_eq!(refused, AlignError::UntilBeforeBase { until: Lsn(99), base: Lsn(100) });
 }
 

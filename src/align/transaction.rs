@@ -61,7 +61,7 @@ impl Group {
     }
 
     /// The one run that delivered every row.
-    pub(super) fn run(&self) -> Option<u128> {
+    pub(super) fn run(&self) -> RunId {
         self.first_run.flatten().filter(|_| !self.several_runs)
     }
 

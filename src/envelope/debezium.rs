@@ -19,6 +19,7 @@ use crate::source::shape::Shapes;
 use crate::source::{Location, SourceRecord};
 use change::PayloadSeed;
 use columns::{Cells, read_key};
+use dataflows::Uuid;
 use learnt::{Fitted, Learnt, learn_line, learn_packed};
 use parse::{framed, parse_seed};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -178,10 +179,10 @@ impl Decoder {
 /// A reason, and the row's place among transactions where that could be read.
 type Refused = Box<(BadReason, Option<(Origin, RunId)>)>;
 
-fn run_id(text: &str) -> u128 {
-    dataflows::Uuid::parse(text).map(|uuid| u128::from_be_bytes(uuid.0)).unwrap_or_else(|| {
+fn run_id(text: &str) -> Uuid {
+    Uuid::parse(text).unwrap_or_else(|| {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
-        u128::from(hasher.finish())
+        Uuid(u128::from(hasher.finish()).to_be_bytes())
     })
 }

@@ -15,7 +15,7 @@ mod shapes;
 use super::{BadRecord, Body, Decoder, Envelope, RowBuffer, TypedRows};
 use crate::fuzzing::catalog;
 use crate::source::SourceRecord;
-use dataflows::{Conversation, Item, Row, User, Uuid};
+use dataflows::{Conversation, Item, Row, User};
 use std::fmt::Debug;
 
 /// Decodes a record and writes what came out in one line.
@@ -26,7 +26,7 @@ fn decoded(record: &SourceRecord<'_>) -> Result<String, Box<BadRecord>> {
     Ok(match Decoder::new(catalog).decode(record, topic, &mut buffers)? {
         Envelope::Row { table, op, origin, run } => {
             let name = ["users", "conversations", "conversation_items"][table];
-            let run = run.map_or("none".to_owned(), |run| Uuid(run.to_be_bytes()).to_string());
+            let run = run.map_or("none".to_owned(), |run| run.to_string());
             format!("{name} {op:?}, {origin:?}, run {run}, {}", only_row(buffers))
         }
         Envelope::End(end) => {

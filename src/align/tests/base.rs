@@ -67,7 +67,8 @@ fn only_the_greatest_attempt_of_a_snapshot_is_shown() {
     stage.go_past(0);
     assert_eq!(stage.closed(), ["base 100", "known 95, in base true"]);
     let origin = Origin::Initial { lsn: Lsn(140), last: false };
-    let refused = stage.try_fact(USERS, 0, FactKind::Row { origin, run: Some(3), truncate: false }).unwrap_err();
+    let refused =
+        stage.try_fact(USERS, 0, FactKind::Row { origin, run: Some(run_id(3)), truncate: false }).unwrap_err();
     assert_eq!(refused, AlignError::NewBase { base: Lsn(100), snapshot: Lsn(140) });
 }
 
@@ -83,14 +84,14 @@ fn a_log_without_a_snapshot_begins_after_an_empty_one_or_is_refused() {
     beheaded.row(USERS, 0, 1, (5, 0), 51, 1);
     beheaded.row(ITEMS, 0, 1, (5, 0), 52, 1);
     let first = Origin::Stream { txid: 5, lsn: Lsn(53), previous: Lsn(0), order: 2 };
-    let row = FactKind::Row { origin: first, run: Some(1), truncate: false };
+    let row = FactKind::Row { origin: first, run: Some(run_id(1)), truncate: false };
     assert_eq!(beheaded.try_fact(ITEMS, 1, row).unwrap_err(), AlignError::NoSnapshot);
 
     let mut stage = before_the_base(options(), ONE_RUN);
     stage.row(USERS, 0, 1, (5, 50), 51, 1);
     stage.row(ITEMS, 0, 1, (5, 50), 52, 1);
     let origin = Origin::Stream { txid: 5, lsn: Lsn(53), previous: Lsn(50), order: 2 };
-    let row = FactKind::Row { origin, run: Some(1), truncate: false };
+    let row = FactKind::Row { origin, run: Some(run_id(1)), truncate: false };
     assert_eq!(stage.try_fact(ITEMS, 1, row.clone()).unwrap_err(), AlignError::NoSnapshot);
 
     let mut partial = before_the_base(AlignOptions { allow_partial_base: true, ..options() }, ONE_RUN);

@@ -156,7 +156,8 @@ fn a_row_of_a_snapshot_that_was_vouched_for_may_not_come_late() {
     assert_eq!(stage.closed(), ["base 100", "120"]);
     // One that its partition delivers once more is known to be there.
     stage.snapshot(USERS, 0, 1, 100);
-    let row = FactKind::Row { origin: Origin::Initial { lsn: Lsn(100), last: false }, run: Some(1), truncate: false };
+    let row =
+        FactKind::Row { origin: Origin::Initial { lsn: Lsn(100), last: false }, run: Some(run_id(1)), truncate: false };
     let late = stage.try_fact(ITEMS, 1, row);
     assert_eq!(late, Err(AlignError::LateSnapshotRow { base: Lsn(100), table: "items".to_owned(), number: 1 }));
 }
