@@ -97,8 +97,8 @@ impl<R: Row> Change<R> {
 
 /// What a table's held rows are to code that does not know their type.
 pub(crate) trait Hold {
-    /// Takes the rows of a chunk; one ticket each, in order.
-    fn accept(&mut self, rows: Box<dyn Any + Send>, tickets: Vec<Ticket>);
+    /// Takes the rows of a chunk; one ticket each, in order. All tickets are taken.
+    fn accept(&mut self, rows: Box<dyn Any + Send>, tickets: &mut Vec<Ticket>);
 
     /// Whether a closing has not let go all of its rows: then nothing may be accepted.
     fn is_letting_go(&self) -> bool;
@@ -282,9 +282,9 @@ impl<R: Row> Held<R> {
 }
 
 impl<R: Row> Hold for Held<R> {
-    fn accept(&mut self, rows: Box<dyn Any + Send>, tickets: Vec<Ticket>) {
+    fn accept(&mut self, rows: Box<dyn Any + Send>, tickets: &mut Vec<Ticket>) {
         let rows = rows.downcast::<TypedRows<R>>().expect("the buffer is of this table's type");
-        let mut rows = rows.0.into_iter().zip(tickets);
+        let mut rows = rows.0.into_iter().zip(tickets.drain(..));
         if let Err(error) = rows.try_for_each(|((key, body), ticket)| self.take_in(key, body, &ticket)) {
             return self.lost("transactions that have closed".to_owned(), error);
         }

@@ -37,12 +37,27 @@ pub(super) enum Verdict {
     InBase,
 }
 
+/// A closed transaction.
+struct Told {
+    txid: u64,
+    end: Lsn,
+    /// It is part of the initial snapshot.
+    in_base: bool,
+}
+
 /// Closed transactions, as far as the holder of one table's rows has been told of them.
-#[derive(Default)]
 pub(super) struct Closed {
+    /// How many are remembered.
+    most: usize,
+    /// Closed transactions in the order in which they were told, some of them twice.
+    told: VecDeque<Told>,
+    /// The first of them by their ids. A log whose transactions do not overlap is read without a look at it: the others are
+    /// added when one is asked for.
     ends: ByTxid<(Lsn, bool)>,
-    /// The same in the order in which they were told, and some that were told again since.
-    order: VecDeque<(Lsn, u64)>,
+    /// How many those are.
+    indexed: usize,
+    /// The greatest END of all.
+    greatest: Lsn,
     /// The END of the table's last truncate.
     truncated: Option<Lsn>,
     /// The greatest previous END that each partition has shown.
@@ -53,7 +68,28 @@ pub(super) struct Closed {
     last: Lsn,
 }
 
+impl Default for Closed {
+    fn default() -> Closed {
+        Closed::remembering(REMEMBERED)
+    }
+}
+
 impl Closed {
+    fn remembering(most: usize) -> Closed {
+        Closed {
+            most,
+            told: VecDeque::new(),
+            ends: ByTxid::default(),
+            indexed: 0,
+            greatest: Lsn(0),
+            truncated: None,
+            progress: ByPartition::default(),
+            added: HashSet::new(),
+            base: None,
+            last: Lsn(0),
+        }
+    }
+
     /// Notes how far a row shows its partition to be.
     pub(super) fn show(&mut self, ticket: &Ticket) {
         *self.progress.get_or_insert_with(ticket.partition, Lsn::default) = ticket.progress;
@@ -75,7 +111,12 @@ impl Closed {
         if ticket.added { self.last.max(ticket.progress) } else { ticket.progress }
     }
 
-    pub(super) fn verdict(&self, txid: u64, lsn: Lsn) -> Verdict {
+    pub(super) fn verdict(&mut self, txid: u64, lsn: Lsn) -> Verdict {
+        // It lies below the END of its own transaction.
+        if lsn >= self.greatest {
+            return Verdict::Open;
+        }
+        self.index();
         match self.ends.get(&txid) {
             Some((end, true)) if lsn < *end => Verdict::InBase,
             Some((end, false)) if lsn < *end => Verdict::Closed(*end),
@@ -98,10 +139,15 @@ impl Closed {
         match *closing {
             Closing::Load { .. } => {}
             Closing::Base { snapshot, .. } => self.base = Some(snapshot.unwrap_or_default()),
-            Closing::Known { txid, end, in_base } => self.remember(txid, end, in_base),
+            Closing::Known { txid, end, in_base } => {
+                self.index();
+                if self.ends.get(&txid).is_none_or(|(known, _)| *known < end) {
+                    self.remember(Told { txid, end, in_base });
+                }
+            }
             Closing::Transaction { txid, end, truncated, .. } => {
                 self.last = end;
-                self.remember(txid, end, false);
+                self.remember(Told { txid, end, in_base: false });
                 if truncated & (1 << (table % 64)) != 0 {
                     self.truncated = Some(end);
                 }
@@ -109,17 +155,120 @@ impl Closed {
         }
     }
 
-    fn remember(&mut self, txid: u64, end: Lsn, in_base: bool) {
-        if self.ends.get(&txid).is_some_and(|(known, _)| *known >= end) {
-            return;
-        }
-        self.ends.insert(txid, (end, in_base));
-        self.order.push_back((end, txid));
-        if self.order.len() > REMEMBERED
-            && let Some((end, txid)) = self.order.pop_front()
-            && self.ends.get(&txid).is_some_and(|(known, _)| *known == end)
+    fn remember(&mut self, told: Told) {
+        self.greatest = self.greatest.max(told.end);
+        if self.told.len() == self.most
+            && let Some(Told { txid, end, .. }) = self.told.pop_front()
+            && self.indexed > 0
         {
-            self.ends.remove(&txid);
+            self.indexed -= 1;
+            if self.ends.get(&txid).is_some_and(|(known, _)| *known == end) {
+                self.ends.remove(&txid);
+            }
+        }
+        self.told.push_back(told);
+    }
+
+    /// Adds to `ends` what is not there.
+    fn index(&mut self) {
+        self.ends.reserve(self.told.len() - self.indexed);
+        for Told { txid, end, in_base } in self.told.range(self.indexed..) {
+            let known = self.ends.entry(*txid).or_default();
+            if known.0 < *end {
+                *known = (*end, *in_base);
+            }
+        }
+        self.indexed = self.told.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What was told, looked through from the last on.
+    #[derive(Default)]
+    struct Plain(VecDeque<(u64, Lsn, bool)>);
+
+    impl Plain {
+        const MOST: usize = 5;
+
+        fn verdict(&self, txid: u64, lsn: Lsn) -> Verdict {
+            match self.0.iter().rev().find(|(other, ..)| *other == txid) {
+                Some((_, end, true)) if lsn < *end => Verdict::InBase,
+                Some((_, end, false)) if lsn < *end => Verdict::Closed(*end),
+                _ => Verdict::Open,
+            }
+        }
+
+        fn tell(&mut self, txid: u64, end: Lsn, in_base: bool) {
+            self.0.push_back((txid, end, in_base));
+            if self.0.len() > Self::MOST {
+                self.0.pop_front();
+            }
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// The next transaction closes, with this id.
+        Closes(u64),
+        /// An END is read again, the last but so many.
+        Known(usize),
+        Asked(u64, u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..4u64).prop_map(Step::Closes),
+            1 => (0..12usize).prop_map(Step::Known),
+            4 => (0..4u64, 0..20u64).prop_map(|(txid, back)| Step::Asked(txid, back)),
+        ]
+    }
+
+    proptest! {
+        /// Known as soon as it is told, whenever it is asked for.
+        #[test]
+        fn closed_transactions_are_known_until_many_more_have_closed(
+            base in 0..3u64,
+            steps in proptest::collection::vec(step(), 0..60),
+        ) {
+            let (mut closed, mut plain) = (Closed::remembering(Plain::MOST), Plain::default());
+            let (mut all, mut last) = (Vec::new(), 0);
+            for txid in 0..base {
+                last += 10;
+                let end = Lsn(last);
+                closed.note(&Closing::Known { txid, end, in_base: true }, 0);
+                plain.tell(txid, end, true);
+                prop_assert_eq!(closed.verdict(txid, Lsn(last - 1)), Verdict::InBase);
+            }
+            for step in steps {
+                match step {
+                    Step::Closes(txid) => {
+                        last += 10;
+                        let end = Lsn(last);
+                        all.push((txid, end));
+                        closed.note(
+                            &Closing::Transaction { txid, end, truncated: 0, commit_ms: 0, repairs: false },
+                            0,
+                        );
+                        plain.tell(txid, end, false);
+                    }
+                    Step::Known(back) => {
+                        let Some((txid, end)) = all.iter().rev().nth(back).copied() else { continue };
+                        closed.note(&Closing::Known { txid, end, in_base: false }, 0);
+                        if plain.verdict(txid, Lsn(end.0 - 1)) == Verdict::Open {
+                            plain.tell(txid, end, false);
+                        }
+                    }
+                    Step::Asked(txid, back) => {
+                        let lsn = Lsn(u64::saturating_sub(last + 5, back * 5));
+                        prop_assert_eq!(closed.verdict(txid, lsn), plain.verdict(txid, lsn));
+                    }
+                }
+                prop_assert!(closed.ends.len() <= Plain::MOST && closed.told.len() <= Plain::MOST);
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::envelope::{Body, Op};
 use crate::spill::{Share, SpillError, Store};
 use crate::time::{Lsn, Time};
 use dataflows::Row;
+use std::collections::hash_map::Entry;
 
 /// What a closing has yet to let go.
 pub(super) struct Going<R: Row> {
@@ -74,9 +75,9 @@ impl<R: Row> Held<R> {
             && self.incremental.is_empty()
             && self.blocking.is_empty()
         {
-            let most = self.share.piece_bytes();
-            if self.open.get(&txid).is_none_or(|rows| rows.is_small(most)) {
-                let Some(rows) = self.open.remove(&txid) else { return 0 };
+            let Entry::Occupied(rows) = self.open.entry(txid) else { return 0 };
+            if rows.get().is_small(self.share.piece_bytes()) {
+                let rows = rows.remove();
                 let bytes = rows.bytes();
                 let rows = rows.into_small(&mut self.share);
                 self.let_transaction_go(rows, txid, end, |row| row.emit(time, workers, out));

@@ -31,9 +31,9 @@ impl Place {
     }
 
     fn accept(&mut self, rows: Vec<(Option<Uuid>, Body<User>, Ticket)>) {
-        let (rows, tickets): (Vec<_>, Vec<_>) =
+        let (rows, mut tickets): (Vec<_>, Vec<_>) =
             rows.into_iter().map(|(key, body, ticket)| ((key, body), ticket)).unzip();
-        self.held.accept(Box::new(TypedRows(rows)), tickets);
+        self.held.accept(Box::new(TypedRows(rows)), &mut tickets);
     }
 
     fn close(&mut self, closing: Closing, time: Time) -> Result<Vec<(Change<User>, Time)>, String> {

@@ -74,7 +74,8 @@ pub(crate) fn read<'scope>(
     builder.build(move |mut capabilities| {
         let mut capability = capabilities.pop();
         let mut failed: Option<Error> = None;
-        let mut reader = Reader { holders, catalog, status, partitions: ByPartition::default(), worker, arrived: 0 };
+        let (partitions, tickets) = (ByPartition::default(), Vec::new());
+        let mut reader = Reader { holders, catalog, status, partitions, worker, arrived: 0, tickets };
         inlet.wake_this_thread();
         move |_| {
             let Some(held) = &capability else { return };
@@ -150,6 +151,8 @@ struct Reader {
     worker: usize,
     /// Rows that stand for themselves, so far.
     arrived: u64,
+    /// Of each table: empty, but with the room that a chunk needs.
+    tickets: Vec<Vec<Ticket>>,
 }
 
 impl Reader {
@@ -161,16 +164,17 @@ impl Reader {
             self.status.cut();
         }
         facts.reserve(chunk.events.len());
-        let mut tickets: Vec<Vec<Ticket>> =
-            self.holders.iter().map(|_| Vec::with_capacity(chunk.events.len())).collect();
+        let mut tickets = std::mem::take(&mut self.tickets);
+        tickets.resize_with(self.holders.len(), Vec::new);
         for event in chunk.events {
             self.event(event, facts, &mut tickets);
         }
-        for ((holder, rows), tickets) in self.holders.iter().zip(chunk.buffers).zip(tickets) {
+        for ((holder, rows), tickets) in self.holders.iter().zip(chunk.buffers).zip(&mut tickets) {
             if !tickets.is_empty() {
                 holder.borrow_mut().accept(rows.into_any(), tickets);
             }
         }
+        self.tickets = tickets;
     }
 
     fn mark(&mut self, mark: &Mark, worker: usize, workers: usize) {
