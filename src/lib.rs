@@ -61,6 +61,7 @@ mod report;
 mod sink;
 mod source;
 mod spill;
+mod spin;
 mod status;
 mod time;
 mod txid;

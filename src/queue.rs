@@ -4,10 +4,11 @@
 //! large ones through, a bound on bytes alone a great many small ones. An item that is larger than all that may wait goes
 //! alone.
 
+use crate::spin::Spin;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What may wait in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub(crate) fn queue<T: Weight>(bound: Bound) -> (Sender<T>, Receiver<T>) {
         receiving: true,
         senders_waiting: 0,
         receivers_waiting: 0,
+        spin: Spin::default(),
     };
     let shared = Arc::new(Shared { bound, state: Mutex::new(state), came: Condvar::new(), went: Condvar::new() });
     (Sender(Arc::clone(&shared)), Receiver(shared))
@@ -53,10 +55,9 @@ struct State<T> {
     /// So many wait: where none does nobody is woken, as that costs more than an item.
     senders_waiting: usize,
     receivers_waiting: usize,
+    /// How the receiver waits.
+    spin: Spin,
 }
-
-/// For so long a receiver looks for an item before it sleeps: to be woken takes longer than most items do.
-const LOOK: Duration = Duration::from_micros(50);
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -135,9 +136,9 @@ impl<T> Receiver<T> {
     /// The next item, if it comes before `deadline`.
     pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<T, Empty> {
         let mut state = self.0.lock();
-        let mut looks_until = None;
         loop {
             if let Some(item) = self.0.take(&mut state) {
+                state.spin.came();
                 return Ok(item);
             }
             if state.senders == 0 {
@@ -148,7 +149,7 @@ impl<T> Receiver<T> {
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Empty::Nothing);
             }
-            if now < *looks_until.get_or_insert(now + LOOK) {
+            if state.spin.goes_on(now) {
                 drop(state);
                 thread::yield_now();
                 state = self.0.lock();
@@ -199,6 +200,7 @@ impl<T> Drop for Receiver<T> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::Duration;
 
     impl Weight for usize {
         fn bytes(&self) -> usize {
@@ -239,7 +241,7 @@ mod tests {
 
     /// Longer than a receiver looks before it sleeps.
     fn long_after() {
-        thread::sleep(LOOK * 400);
+        thread::sleep(Duration::from_millis(20));
     }
 
     #[test]
@@ -255,7 +257,7 @@ mod tests {
         sending.join().unwrap();
 
         let (sender, receiver) = queue::<usize>(Bound { items: 1, bytes: 10 });
-        for wait in [LOOK / 10, LOOK * 40] {
+        for wait in [Duration::from_micros(5), Duration::from_millis(2)] {
             assert_eq!(receiver.recv_until(Some(Instant::now() + wait)), Err(Empty::Nothing));
         }
         sender.send(1).unwrap();

@@ -7,6 +7,7 @@ use crate::queue::Sender;
 use crate::render::{Plan, render};
 use crate::sink::Batch;
 use crate::source::feed::Inlet;
+use crate::spin::Spin;
 use crate::status::Status;
 use crate::time::Time;
 use dataflows::View;
@@ -20,9 +21,6 @@ use timely::worker::Worker;
 
 /// The longest a worker sleeps before it looks again by itself. It is woken earlier by whatever it waits for.
 const SLEEP: Duration = Duration::from_millis(5);
-/// For so long a worker that has read something looks for more before it sleeps: to be woken takes longer than most transactions
-/// do.
-const LOOK: Duration = Duration::from_micros(50);
 
 /// What a worker takes when it starts.
 type Own = Option<(Inlet, Sender<Batch>)>;
@@ -63,13 +61,13 @@ fn work<V: View>(worker: &mut Worker, plan: Plan<V>, inlet: Inlet, batches: Send
     let status = Arc::clone(&plan.status);
     let reader = worker.dataflow_named::<Time, _, _>("Deltaic", |scope| render(scope, plan, inlet, batches));
     let goes_on = |worker: &Worker| worker.has_dataflows() && !status.is_broken();
-    let mut looks_until = Instant::now();
+    let mut spin = Spin::default();
     while goes_on(worker) {
         reader.activate();
         worker.step();
         if reader.has_read() {
-            looks_until = Instant::now() + LOOK;
-        } else if Instant::now() < looks_until {
+            spin.came();
+        } else if spin.goes_on(Instant::now()) {
             thread::yield_now();
         } else {
             worker.step_or_park(Some(SLEEP));
