@@ -339,7 +339,7 @@ impl Aligner {
         let falls_back = end.lsn <= self.greatest_end;
         if end.lsn <= self.last_end {
             // The connector has resumed at or before here; whatever it had open may have been interrupted.
-            self.pending.from_mut(end.lsn).for_each(|pending| pending.fell_back = true);
+            self.pending.onwards_mut(end.lsn).for_each(|pending| pending.fell_back = true);
         }
         self.greatest_end = self.greatest_end.max(end.lsn);
         self.last_end = end.lsn;

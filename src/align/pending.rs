@@ -25,7 +25,7 @@ impl InOrder {
     }
 
     /// Those that end at `end` or later.
-    pub(super) fn from_mut(&mut self, end: Lsn) -> impl Iterator<Item = &mut Pending> {
+    pub(super) fn onwards_mut(&mut self, end: Lsn) -> impl Iterator<Item = &mut Pending> {
         let (Ok(at) | Err(at)) = self.search(end);
         self.0.range_mut(at..)
     }
@@ -93,8 +93,8 @@ mod tests {
         }
         assert_eq!((ends(all.iter()), all.len()), (vec![10, 50, 60, 70, 80], 5));
         assert!(all.get_mut(Lsn(55)).is_none() && all.get_mut(Lsn(90)).is_none());
-        all.from_mut(Lsn(65)).for_each(|pending| pending.fell_back = true);
-        all.from_mut(Lsn(90)).for_each(|_| panic!("none ends that late"));
+        all.onwards_mut(Lsn(65)).for_each(|pending| pending.fell_back = true);
+        assert!(all.onwards_mut(Lsn(90)).next().is_none());
         if let Some(pending) = all.get_mut(Lsn(70)) {
             pending.recounted = true;
         }
