@@ -6,8 +6,9 @@
 //!                                points to
 //! ```
 //!
-//! This is the one place of the crate with unsafe code. A prototype of these operators, with tables that fit into no processor's
-//! cache, took 0.39 s for a million changes with it and 1.08 s without.
+//! This is the one place of the crate with unsafe code. Without it a change of the bench `dataflow` (150,000 conversations, least
+//! of four runs) takes 1.24, 1.37 and 1.46 times the processor time, at 1,000, 10,000 and 100,000 rows a step, and a row of the
+//! snapshot 1.11 times.
 
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the instruction has no safe name"))]
 
