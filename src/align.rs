@@ -49,7 +49,7 @@ use dataflows::{Uuid, operators::Keys};
 use ends::Ends;
 use groups::Groups;
 use partitions::Partitions;
-use pending::InOrder;
+use pending::PendingTransactions;
 use ready::ClosedBy;
 use serde::{Deserialize, Serialize};
 use settling::Settling;
@@ -132,7 +132,7 @@ pub(crate) struct Aligner {
     noted_run: Option<(Uuid, RunStart)>,
     base: Base,
     /// Transactions whose END was read.
-    pending: InOrder,
+    pending: PendingTransactions,
     /// ENDs of `pending` by txid, in order.
     ends: ByTxid<SmallVec<[Lsn; 1]>>,
     /// Receipts of transactions that have not closed.
@@ -177,7 +177,7 @@ impl Aligner {
             runs: HashMap::default(),
             noted_run: None,
             base: Base::default(),
-            pending: InOrder::default(),
+            pending: PendingTransactions::default(),
             ends: ByTxid::default(),
             groups: Groups::default(),
             in_base: ByTxid::default(),

@@ -6,10 +6,11 @@ use super::transaction::Pending;
 use crate::time::Lsn;
 use std::collections::VecDeque;
 
+/// Each at its END; no two end at one.
 #[derive(Default)]
-pub(super) struct InOrder(VecDeque<Pending>);
+pub(super) struct PendingTransactions(VecDeque<Pending>);
 
-impl InOrder {
+impl PendingTransactions {
     /// Where the transaction that ends at `end` stands, or would stand.
     fn search(&self, end: Lsn) -> Result<usize, usize> {
         if self.0.back().is_none_or(|last| last.end.lsn < end) {
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn in_whatever_order_ends_come_they_stand_in_their_own() {
-        let mut all = InOrder::default();
+        let mut all = PendingTransactions::default();
         for end in [50, 70, 60, 10, 60, 80] {
             all.insert(pending(end));
         }

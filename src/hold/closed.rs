@@ -49,7 +49,7 @@ struct Told {
 pub(super) struct Closed {
     /// How many are remembered.
     most: usize,
-    /// Closed transactions in the order in which they were told, some of them twice.
+    /// Closed transactions in the order in which they were told; an id may be among them more than once.
     told: VecDeque<Told>,
     /// The first of them by their ids. A log whose transactions do not overlap is read without a look at it: the others are
     /// added when one is asked for.
