@@ -3,10 +3,12 @@
 //! Few items are one short list; many are ordered sets, so that a conversation of a million items costs little more for a
 //! change than one of thirty.
 
+mod places;
+
 use super::ItemType;
 use crate::operators::prefetch;
 use crate::value::Uuid;
-use std::collections::BTreeSet;
+use places::Places;
 use std::ops::Range;
 
 /// An item's place among the items of its conversation: by time, then by uid.
@@ -31,14 +33,14 @@ pub(super) struct Few {
 
 /// Messages, review invites and reviews.
 pub(super) struct ByType {
-    places: [BTreeSet<Place>; 3],
-    /// The last of each: looked at before and after every change, where a set would be gone down from its root.
+    places: [Places; 3],
+    /// The newest of each: looked at before and after every change, and in the same piece of memory.
     newest: [Option<Place>; 3],
 }
 
 impl ByType {
-    fn new(places: [BTreeSet<Place>; 3]) -> ByType {
-        let newest = places.each_ref().map(|places| places.last().copied());
+    fn new(places: [Places; 3]) -> ByType {
+        let newest = places.each_ref().map(Places::newest);
         ByType { places, newest }
     }
 
@@ -53,12 +55,12 @@ impl ByType {
         places.remove(place);
         let newest = of(kind, self.newest.each_mut());
         if newest.as_ref() == Some(place) {
-            *newest = places.last().copied();
+            *newest = places.newest();
         }
     }
 
     fn len(&self) -> usize {
-        self.places.iter().map(BTreeSet::len).sum()
+        self.places.iter().map(Places::len).sum()
     }
 }
 
@@ -116,8 +118,8 @@ impl Newest {
         match self {
             Newest::Few(few) if diff > 0 && few.places.len() < MANY => few.insert(kind, place),
             Newest::Few(few) if diff > 0 => {
-                let set = |stretch: Range<usize>| few.places.get(stretch).into_iter().flatten().copied().collect();
-                let mut many = Box::new(ByType::new(few.stretches().map(set)));
+                let of_type = |stretch: Range<usize>| few.places.get(stretch).into_iter().flatten().copied().collect();
+                let mut many = Box::new(ByType::new(few.stretches().map(of_type)));
                 many.insert(kind, place);
                 *self = Newest::Many(many);
             }
@@ -127,7 +129,7 @@ impl Newest {
                 many.remove(kind, &place);
                 if many.len() <= MANY / 2 {
                     let counts = many.places.each_ref().map(|places| places.len() as u8);
-                    let places = many.places.iter().flatten().copied().collect();
+                    let places = many.places.iter().flat_map(Places::iter).copied().collect();
                     *self = Newest::Few(Few { places, counts });
                 }
             }
