@@ -1,4 +1,4 @@
-//! A configuration file. `cargo +nightly fuzz run config`
+//! A configuration file. `cargo +nightly fuzz run -s none config`
 #![no_main]
 #![expect(dead_code, reason = "of the command only its configuration is tried")]
 

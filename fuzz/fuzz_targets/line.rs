@@ -1,4 +1,4 @@
-//! A line of a replay log. `cargo +nightly fuzz run line`
+//! A line of a replay log. `cargo +nightly fuzz run -s none line`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| deltaic::fuzzing::line(bytes));
