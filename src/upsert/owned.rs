@@ -183,7 +183,7 @@ impl<R: Row, M: UpsertMonitor> Upsert<R, M> {
         order.sort();
         let mut number = 0;
         for (place, mut group) in order.groups() {
-            order.prefetch(number, &self.rows, |_| {});
+            order.prefetch(number, changes, &self.rows, |_| {});
             while let Some(at) = group.next() {
                 number += 1;
                 // What is not there was taken along with an earlier change of its key.

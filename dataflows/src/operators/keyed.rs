@@ -154,7 +154,7 @@ impl<K: Key, D: ExchangeData, L: Logic<K, D>> Keyed<K, D, L> {
         order.sort();
         let mut number = 0;
         for (place, mut group) in order.groups() {
-            order.prefetch(number, states, L::prefetch);
+            order.prefetch(number, rows, states, L::prefetch);
             while let Some(at) = group.next() {
                 number += 1;
                 // What is not there was taken along with an earlier row of its key.

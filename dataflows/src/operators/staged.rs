@@ -203,18 +203,23 @@ impl ByPlace {
         })
     }
 
-    /// Asks for what the rows behind the one with this number in the order will need of `states`, as
-    /// [`Ahead`](super::Ahead) does where times are small.
-    pub fn prefetch<K: Hash + Eq, S>(&self, number: usize, states: &States<K, S>, within: impl Fn(&S)) {
-        let place = |ahead: usize| self.0.get(number + ahead).map(|row| (row >> 32) as u32);
+    /// Asks for those of `rows` that stand behind the one with this number in the order, and for what they will need of
+    /// `states`, as [`Ahead`](super::Ahead) does where times are small.
+    pub fn prefetch<T, K: Hash + Eq, S>(&self, number: usize, rows: &[T], states: &States<K, S>, within: impl Fn(&S)) {
+        let ahead = |by: usize| self.0.get(number + by).copied();
+        let place = |row: u64| (row >> 32) as u32;
         if self.0.len() < prefetch::WORDS {
             return;
         }
-        if let Some(place) = place(prefetch::SLOTS) {
-            states.prefetch_slot(place);
+        if let Some(row) = ahead(prefetch::WORDS) {
+            states.prefetch_word(place(row));
         }
-        if let Some(place) = place(prefetch::STATES) {
-            states.prefetch_within(place, within);
+        if let Some(row) = ahead(prefetch::SLOTS) {
+            states.prefetch_slot(place(row));
+        }
+        if let Some(row) = ahead(prefetch::STATES) {
+            states.prefetch_within(place(row), within);
+            rows.get(row as u32 as usize).into_iter().for_each(prefetch::prefetch);
         }
     }
 }
