@@ -284,7 +284,7 @@ impl<V: View> Engine<V> {
         let handle = self.handle();
         let run = move || (self.run(&mut sink), sink);
         let started = thread::Builder::new().name("deltaic".to_owned()).spawn(run);
-        let thread = started.map_err(|error| Error::Worker(format!("no thread can be started: {error}")))?;
+        let thread = started.map_err(Error::Thread)?;
         Ok(Run::new(handle, thread))
     }
 }
@@ -332,6 +332,7 @@ impl Reads {
     }
 
     /// The same, as it is to be read; and the clients that it is read with.
+    #[cfg_attr(not(feature = "kafka"), expect(unused_variables, reason = "the source's name is asked of Kafka alone"))]
     fn input(
         self,
         options: &EngineOptions,

@@ -70,6 +70,28 @@ pub enum Error {
         /// What was said.
         partitions: u32,
     },
+    /// Name the topic as `PREFIX.SCHEMA.TABLE`.
+    #[error(
+        "{topic}, which is said to have {partitions} partitions, is no topic of a table that the view reads; those are {topics}"
+    )]
+    UnknownTopic {
+        /// What was named.
+        topic: String,
+        /// What was said of it.
+        partitions: u32,
+        /// The topics that can be named.
+        topics: String,
+    },
+    /// Mend the view: it must name one table for each of its row types.
+    #[error("view {view}: `tables` names {tables} tables, and `Tables` has {rows} row types")]
+    Tables {
+        /// The view.
+        view: String,
+        /// How many tables it names.
+        tables: usize,
+        /// How many row types it has.
+        rows: usize,
+    },
     /// The source does not say which transactions there are.
     #[error(
         "the log has no topic {topic}: set provide.transaction.metadata=true in the connector, or do without (`alignment` = \"none\" in [source])"
@@ -133,8 +155,11 @@ pub enum Error {
     /// A bug, of the engine or of the view's rows: a thread that reads the log failed, so that records are missing.
     #[error("a thread that reads the log failed: {0}; this is a bug")]
     Feed(String),
-    /// A bug: the engine broke its own rules.
-    #[error("a worker failed: {0}; this is a bug in deltaic")]
+    /// Give the process more threads, or memory.
+    #[error("no thread can be started: {0}")]
+    Thread(#[source] std::io::Error),
+    /// A bug, of the engine or of the view: a worker failed, so that nothing more can be exact.
+    #[error("a worker failed: {0}; this is a bug, in deltaic or in the view")]
     Worker(String),
 }
 

@@ -26,13 +26,13 @@
 //!         }
 //!         Ok(())
 //!     })?;
-//! assert!(report.exact_at <= Some(Lsn(126_000_000)));
+//! assert!(report.exact_at.is_some_and(|lsn| lsn <= Lsn(126_000_000)));
 //! assert!(upserts > deletes && deletes > 0);
 //! # Ok::<(), deltaic::Error>(())
 //! ```
 //!
-//! - Where records come from: [`Engine::replay`] reads a [`Log`], [`Engine::kafka`] topics in [`Kafka`], [`Engine::live`] a [`Source`] of your own or what your
-//!   code pushes into a [`record_channel`].
+//! - Where records come from: [`Engine::replay`] reads a [`Log`], [`Engine::kafka`] topics in [`Kafka`], [`Engine::live`] a
+//!   [`Source`] of your own or what your code pushes into a [`record_channel`].
 //! - What is asked of them: a [`View`], the shipped one or your own (`examples/own_view.rs`).
 //! - Where documents go: a [`Sink`], such as [`TantivySink`], or a closure ([`Engine::for_each`]).
 //! - A run goes on the calling thread ([`Engine::run`]) or on its own ([`Engine::start`]); a [`RunHandle`] stops it, tells
@@ -94,4 +94,4 @@ pub use source::kcat::BadLine;
 pub use source::log::{LogError, LogInput};
 pub use source::records::{Next, Record, RecordReceiver, RecordSender, RunEnded, Source, SourceError, record_channel};
 pub use spill::SpillError;
-pub use time::{Lsn, Time};
+pub use time::{Epoch, Lsn, Time};

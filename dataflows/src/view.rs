@@ -32,7 +32,7 @@ pub trait View: Clone + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The tables, in the order of [`View::Tables`].
+    /// The tables, in the order of [`View::Tables`], and as many.
     fn tables(&self) -> Vec<Table>;
 
     /// The documents' fields.
@@ -56,6 +56,9 @@ pub trait RowVisitor {
 
 /// A tuple of row types.
 pub trait RowSet: 'static {
+    /// How many row types there are.
+    const LEN: usize;
+
     /// The same tuple of collections.
     type Collections<'scope>;
 
@@ -69,6 +72,8 @@ pub trait RowSet: 'static {
 macro_rules! row_sets {
     ($($row:ident $index:tt),+) => {
         impl<$($row: Row),+> RowSet for ($($row,)+) {
+            const LEN: usize = [$($index),+].len();
+
             type Collections<'scope> = ($(Rows<'scope, $row>,)+);
 
             fn each<V: RowVisitor>(visitor: &mut V) {

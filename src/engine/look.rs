@@ -7,7 +7,7 @@ use crate::source::catalog::Catalog;
 use crate::source::kcat::PARTITION_MAX;
 use crate::source::log::LogInput;
 use crate::source::survey::{Heads, Restarts};
-use dataflows::View;
+use dataflows::{RowSet, View};
 use std::sync::Arc;
 
 /// What is known of a log before it is replayed.
@@ -24,6 +24,10 @@ pub(super) fn look<V: View>(view: &V, reads: &Reads, options: &EngineOptions) ->
     let impossible = |partitions: &u32| *partitions == 0 || *partitions > PARTITION_MAX + 1;
     if let Some((topic, &partitions)) = options.partitions.iter().find(|(_, partitions)| impossible(partitions)) {
         return Err(Error::Partitions { topic: topic.clone(), partitions });
+    }
+    let (tables, rows) = (view.tables().len(), <V::Tables as RowSet>::LEN);
+    if tables != rows {
+        return Err(Error::Tables { view: view.name().to_owned(), tables, rows });
     }
     match reads {
         Reads::Source(_) => unseen(view, options, "a source of records", false),
@@ -48,7 +52,7 @@ fn unseen<V: View>(view: &V, options: &EngineOptions, what: &str, endless: bool)
         .prefix
         .as_deref()
         .ok_or_else(|| Error::Prefix { found: format!("{what} cannot be searched for its source") })?;
-    let catalog = catalog(prefix, view, options);
+    let catalog = catalog(prefix, view, options)?;
     let topics = (0..catalog.codecs.len()).map(|table| catalog.topic_name(table as u16));
     let unknown: Vec<&str> = topics.filter(|topic| !options.partitions.contains_key(*topic)).collect();
     if endless && !unknown.is_empty() && catalog.is_aligned() {
@@ -74,7 +78,7 @@ fn looked_at<V: View>(view: &V, inputs: &[LogInput], options: &EngineOptions) ->
         Some(prefix) => prefix.clone(),
         None => only_prefix(&heads)?,
     };
-    let catalog = catalog(&prefix, view, options);
+    let catalog = catalog(&prefix, view, options)?;
     let partitions = given(&catalog, options, |topic| heads.partitions(topic));
     if !catalog.is_aligned() {
         return Ok(Known { prefix, catalog, partitions: Some(partitions), restarts: Restarts::Unknown });
@@ -91,13 +95,18 @@ fn looked_at<V: View>(view: &V, inputs: &[LogInput], options: &EngineOptions) ->
     Ok(Known { prefix, catalog, partitions: Some(partitions), restarts })
 }
 
-/// The topics of the tables of `view`, and of transactions if rows are to belong to some.
-fn catalog<V: View>(prefix: &str, view: &V, options: &EngineOptions) -> Catalog {
+/// The topics of the tables of `view`, and of transactions if rows are to belong to some. What was said of other topics would
+/// be taken for what was not said of these.
+fn catalog<V: View>(prefix: &str, view: &V, options: &EngineOptions) -> Result<Catalog, Error> {
     let catalog = Catalog::new(prefix, codecs(view));
-    match options.alignment {
+    let topics: Vec<&str> = (0..catalog.codecs.len()).map(|table| catalog.topic_name(table as u16)).collect();
+    if let Some((topic, &partitions)) = options.partitions.iter().find(|(topic, _)| !topics.contains(&topic.as_str())) {
+        return Err(Error::UnknownTopic { topic: topic.clone(), partitions, topics: topics.join(", ") });
+    }
+    Ok(match options.alignment {
         Alignment::Transactions => catalog,
         Alignment::None => catalog.unaligned(),
-    }
+    })
 }
 
 fn only_prefix(heads: &Heads) -> Result<String, Error> {

@@ -65,8 +65,8 @@ pub struct EngineOptions {
     /// The topic prefix of the connector. `None`, the default: the one found in the log, which only files can be searched
     /// for.
     pub prefix: Option<String>,
-    /// How many partitions topics have, by topic name. Needed where it cannot be seen: for a source of records, for
-    /// standard input, for a log that is followed, and for a dump that lacks a partition.
+    /// How many partitions topics have, each named as `PREFIX.SCHEMA.TABLE`. Needed where it cannot be seen: for a source of
+    /// records, for standard input, for a log that is followed, and for a dump that lacks a partition.
     pub partitions: BTreeMap<String, u32>,
     /// Where a row's time comes from. Default: its transaction.
     pub alignment: Alignment,

@@ -209,7 +209,7 @@ pub(crate) fn start(input: Input, catalog: &Catalog, decoders: usize, workers: u
 fn spawn(name: String, panic: &Panic, mut work: impl FnMut() + Send + 'static) -> Result<(), Error> {
     let panic = Arc::clone(panic);
     let started = thread::Builder::new().name(name).spawn(move || telling(&panic, &mut work));
-    started.map(drop).map_err(|error| Error::Worker(format!("no thread can be started: {error}")))
+    started.map(drop).map_err(Error::Thread)
 }
 
 /// Does the work of a thread. The message of a panic is there before the thread's channels close: they are only borrowed.

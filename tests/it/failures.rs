@@ -13,9 +13,11 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 /// The users by name; code of the view panics at the names below.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Names {
     fails_to_build: bool,
+    /// Names one table too many.
+    names_two: bool,
 }
 
 /// What the closure of a view's operator, on a worker, panics at.
@@ -70,7 +72,8 @@ impl View for Names {
     fn tables(&self) -> Vec<Table> {
         let key = vec![Column::required("uid", Kind::Uuid)];
         let columns = vec![Column::required("name", Kind::Text)];
-        vec![Table { name: "public.users".to_owned(), key, columns, may_omit: false }]
+        let users = Table { name: "public.users".to_owned(), key, columns, may_omit: false };
+        vec![users; if self.names_two { 2 } else { 1 }]
     }
 
     fn schema(&self) -> Schema {
@@ -117,7 +120,7 @@ fn a_view_that_panics_on_a_worker_ends_the_run_with_its_words() {
     for workers in WORKERS {
         // Keys that live on different workers: the first as well as the others panic.
         for key in 5..11 {
-            let error = replay(Names { fails_to_build: false }, &log(key, POISON), workers).unwrap_err();
+            let error = replay(Names::default(), &log(key, POISON), workers).unwrap_err();
             let Error::Worker(message) = &error else { panic!("{workers} workers: {error}") };
             assert!(message.contains("the view cannot go on"), "{workers} workers: {message}");
         }
@@ -127,7 +130,7 @@ fn a_view_that_panics_on_a_worker_ends_the_run_with_its_words() {
 #[test]
 fn a_view_that_panics_when_it_is_built_ends_the_run_with_its_words() {
     for workers in WORKERS {
-        let error = replay(Names { fails_to_build: true }, &log(5, "five"), workers).unwrap_err();
+        let error = replay(Names { fails_to_build: true, ..Names::default() }, &log(5, "five"), workers).unwrap_err();
         assert!(matches!(&error, Error::Worker(message) if message == "the view cannot be built"), "{error}");
     }
 }
@@ -135,7 +138,7 @@ fn a_view_that_panics_when_it_is_built_ends_the_run_with_its_words() {
 #[test]
 fn a_decoder_that_panics_is_not_the_end_of_the_log() {
     for workers in WORKERS {
-        let error = replay(Names { fails_to_build: false }, &log(5, THORN), workers).unwrap_err();
+        let error = replay(Names::default(), &log(5, THORN), workers).unwrap_err();
         let Error::Feed(message) = &error else { panic!("{workers} workers: {error}") };
         assert!(message.contains("the row cannot be read"), "{workers} workers: {message}");
     }
@@ -145,7 +148,14 @@ fn a_decoder_that_panics_is_not_the_end_of_the_log() {
 #[test]
 fn the_same_log_without_a_panic_is_read_to_its_end() {
     for workers in WORKERS {
-        let report = replay(Names { fails_to_build: false }, &log(5, "five"), workers).unwrap();
+        let report = replay(Names::default(), &log(5, "five"), workers).unwrap();
         assert_eq!(report.transactions(), 39, "{report:?}");
     }
+}
+
+#[test]
+fn a_view_names_a_table_for_each_of_its_row_types() {
+    let view = Names { names_two: true, ..Names::default() };
+    let said = replay(view, &log(5, "five"), 1).unwrap_err().to_string();
+    assert_eq!(said, "view names: `tables` names 2 tables, and `Tables` has 1 row types");
 }
