@@ -9,4 +9,6 @@ mod src {
 
 use src::cli;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cli::fuzz_config(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    cli::fuzz_config(bytes);
+});
