@@ -72,15 +72,15 @@ pub enum Error {
     },
     /// Name the topic as `PREFIX.SCHEMA.TABLE`.
     #[error(
-        "{topic}, which is said to have {partitions} partitions, is no topic of a table that the view reads; those are {topics}"
+        "{topic}, which is said to have {partitions} partitions, is no topic of a table that the view reads, and of {missing} nothing is said"
     )]
     UnknownTopic {
         /// What was named.
         topic: String,
         /// What was said of it.
         partitions: u32,
-        /// The topics that can be named.
-        topics: String,
+        /// Topics of tables of which nothing is said.
+        missing: String,
     },
     /// Mend the view: it must name one table for each of its row types.
     #[error("view {view}: `tables` names {tables} tables, and `Tables` has {rows} row types")]

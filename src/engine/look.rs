@@ -52,9 +52,15 @@ fn unseen<V: View>(view: &V, options: &EngineOptions, what: &str, endless: bool)
         .prefix
         .as_deref()
         .ok_or_else(|| Error::Prefix { found: format!("{what} cannot be searched for its source") })?;
-    let catalog = catalog(prefix, view, options)?;
-    let topics = (0..catalog.codecs.len()).map(|table| catalog.topic_name(table as u16));
-    let unknown: Vec<&str> = topics.filter(|topic| !options.partitions.contains_key(*topic)).collect();
+    let catalog = catalog(prefix, view, options);
+    let topics: Vec<&str> = (0..catalog.codecs.len()).map(|table| catalog.topic_name(table as u16)).collect();
+    let (known, unknown): (Vec<&str>, Vec<&str>) =
+        topics.iter().partition(|topic| options.partitions.contains_key(**topic));
+    // Who names all topics of a source names others too; who leaves one out has mistaken its name.
+    let mut others = options.partitions.iter().filter(|(topic, _)| !known.contains(&topic.as_str()));
+    if let Some((topic, &partitions)) = others.next().filter(|_| !unknown.is_empty()) {
+        return Err(Error::UnknownTopic { topic: topic.clone(), partitions, missing: unknown.join(", ") });
+    }
     if endless && !unknown.is_empty() && catalog.is_aligned() {
         return Err(Error::FollowPartitions { topics: unknown.join(", ") });
     }
@@ -78,7 +84,7 @@ fn looked_at<V: View>(view: &V, inputs: &[LogInput], options: &EngineOptions) ->
         Some(prefix) => prefix.clone(),
         None => only_prefix(&heads)?,
     };
-    let catalog = catalog(&prefix, view, options)?;
+    let catalog = catalog(&prefix, view, options);
     let partitions = given(&catalog, options, |topic| heads.partitions(topic));
     if !catalog.is_aligned() {
         return Ok(Known { prefix, catalog, partitions: Some(partitions), restarts: Restarts::Unknown });
@@ -95,18 +101,13 @@ fn looked_at<V: View>(view: &V, inputs: &[LogInput], options: &EngineOptions) ->
     Ok(Known { prefix, catalog, partitions: Some(partitions), restarts })
 }
 
-/// The topics of the tables of `view`, and of transactions if rows are to belong to some. What was said of other topics would
-/// be taken for what was not said of these.
-fn catalog<V: View>(prefix: &str, view: &V, options: &EngineOptions) -> Result<Catalog, Error> {
+/// The topics of the tables of `view`, and of transactions if rows are to belong to some.
+fn catalog<V: View>(prefix: &str, view: &V, options: &EngineOptions) -> Catalog {
     let catalog = Catalog::new(prefix, codecs(view));
-    let topics: Vec<&str> = (0..catalog.codecs.len()).map(|table| catalog.topic_name(table as u16)).collect();
-    if let Some((topic, &partitions)) = options.partitions.iter().find(|(topic, _)| !topics.contains(&topic.as_str())) {
-        return Err(Error::UnknownTopic { topic: topic.clone(), partitions, topics: topics.join(", ") });
-    }
-    Ok(match options.alignment {
+    match options.alignment {
         Alignment::Transactions => catalog,
         Alignment::None => catalog.unaligned(),
-    })
+    }
 }
 
 fn only_prefix(heads: &Heads) -> Result<String, Error> {

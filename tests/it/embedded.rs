@@ -316,12 +316,13 @@ fn a_source_that_is_busy_settles() {
 #[test]
 fn what_cannot_be_is_refused() {
     let said = |topic, partitions| {
-        let engine = engine(Scripted(Vec::new().into_iter())).partitions(topic, partitions);
+        let engine = Engine::live(Sales, Scripted(Vec::new().into_iter())).prefix("shop");
+        let engine = engine.partitions("shop.public.products", PARTITIONS).partitions(topic, partitions);
         engine.run(&mut NullSink::default()).unwrap_err().to_string()
     };
     assert_eq!(said("shop.public.sales", 0), "topic shop.public.sales cannot have 0 partitions: expected 1 to 65,536");
     assert_eq!(
         said("public.sales", 2),
-        "public.sales, which is said to have 2 partitions, is no topic of a table that the view reads; those are shop.public.products, shop.public.sales"
+        "public.sales, which is said to have 2 partitions, is no topic of a table that the view reads, and of shop.public.sales nothing is said"
     );
 }
